@@ -1,0 +1,187 @@
+"""Does this text match this picture? Two towers that map pictures and texts into one space.
+
+Matching pairs are pulled together and all others in the batch pushed apart; afterwards the angle between two
+vectors says how well they fit. The text tower's tokens are also what tells the denoiser the words.
+Paper: Radford et al. 2021 (CLIP). With `stem="patch"` this is CLIP's own form; `stem="conv"` puts three
+small convolutions before the transformer, which learns far faster on little data (Xiao et al. 2021).
+
+Shapes: B pictures, N texts, L tokens of the longest text, D width of a tower, E width of the shared space.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .data import to_tensor
+from .layers import QuickGELU, TransformerBlock
+
+
+@dataclass(frozen=True)
+class CLIPConfig:
+    """Sizes of both towers. `picture_size` must be a multiple of `patch`; the conv stem needs patch 8."""
+
+    picture_size: int = 64
+    patch: int = 8
+    stem: str = "conv"
+    width: int = 128
+    depth: int = 4
+    heads: int = 4
+    text_width: int = 128
+    text_depth: int = 3
+    text_heads: int = 4
+    vocabulary: int = 2048
+    context: int = 32
+    embedding: int = 128
+
+
+class Text(NamedTuple):
+    """What the denoiser hears of captions: tokens (B, L, D), mask (B, L) True where real, pooled (B, E)."""
+
+    tokens: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+    def halves(self) -> tuple["Text", "Text"]:
+        """The first and the second half of the batch: captions and, for guidance, as many empty ones."""
+        first, second = zip(*(part.chunk(2) for part in self), strict=True)
+        return Text(*first), Text(*second)
+
+
+class ImageTower(nn.Module):
+    """A vision transformer: patches become tokens, a class token collects what they say."""
+
+    def __init__(self, config: CLIPConfig):
+        super().__init__()
+        width, patch = config.width, config.patch
+        if config.stem == "conv":
+            # 64 -> 32 -> 16 -> 8: each step halves the picture; three overlapping looks before any attention
+            self.stem = nn.Sequential(
+                nn.Conv2d(3, width // 4, 4, stride=2, padding=1), QuickGELU(),
+                nn.Conv2d(width // 4, width // 2, 4, stride=2, padding=1), nn.GroupNorm(8, width // 2), QuickGELU(),
+                nn.Conv2d(width // 2, width, 4, stride=2, padding=1))
+        else:
+            self.stem = nn.Conv2d(3, width, patch, stride=patch, bias=False)
+        self.class_token = nn.Parameter(0.02 * torch.randn(width))
+        self.position = nn.Parameter(0.02 * torch.randn((config.picture_size // patch) ** 2 + 1, width))
+        self.norm_in = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(TransformerBlock(width, config.heads) for _ in range(config.depth))
+        self.norm_out = nn.LayerNorm(width)
+        self.project = nn.Linear(width, config.embedding, bias=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, E), not yet normalised."""
+        x = self.stem(pictures).flatten(2).transpose(1, 2)  # (B, patches, D)
+        x = torch.cat([self.class_token.expand(len(x), 1, -1), x], dim=1)  # (B, 1 + patches, D)
+        x = self.norm_in(x + self.position)
+        for block in self.blocks:
+            x = block(x)
+        return self.project(self.norm_out(x[:, 0]))
+
+
+class TextTower(nn.Module):
+    """A causal transformer: each token knows only what came before, so the end token has read everything."""
+
+    def __init__(self, config: CLIPConfig):
+        super().__init__()
+        self.end, self.padding = config.vocabulary - 2, config.vocabulary - 1
+        self.embed = nn.Embedding(config.vocabulary, config.text_width)
+        self.position = nn.Parameter(0.01 * torch.randn(config.context, config.text_width))
+        nn.init.normal_(self.embed.weight, std=0.02)
+        self.blocks = nn.ModuleList(
+            TransformerBlock(config.text_width, config.text_heads) for _ in range(config.text_depth))
+        self.norm_out = nn.LayerNorm(config.text_width)
+        self.project = nn.Linear(config.text_width, config.embedding, bias=False)
+
+    def forward(self, ids: Tensor) -> Text:
+        """(B, L) int64 from the tokenizer -> Text; its `pooled` is not yet normalised."""
+        x = self.embed(ids) + self.position[:ids.shape[1]]
+        for block in self.blocks:
+            x = block(x, causal=True)
+        x = self.norm_out(x)
+        at_end = x[torch.arange(len(ids)), (ids == self.end).int().argmax(dim=1)]  # (B, D)
+        return Text(x, ids != self.padding, self.project(at_end))
+
+
+class CLIP(nn.Module):
+    """Both towers and the temperature that sharpens their agreement."""
+
+    def __init__(self, config: CLIPConfig):
+        super().__init__()
+        self.config = config
+        self.image = ImageTower(config)
+        self.text = TextTower(config)
+        # Cosines lie in [-1, 1]; the loss needs wider numbers. Start at 1/0.07, as the paper (section 2.5).
+        self.log_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
+
+    def embed_pictures(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1], any size -> (B, E) of length 1."""
+        size = self.config.picture_size
+        if pictures.shape[-2:] != (size, size):
+            pictures = F.interpolate(pictures, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return F.normalize(self.image(pictures), dim=-1)
+
+    def embed_texts(self, ids: Tensor) -> Tensor:
+        """(N, L) int64 -> (N, E) of length 1."""
+        return F.normalize(self.text(ids).pooled, dim=-1)
+
+    def forward(self, pictures: Tensor, ids: Tensor) -> Tensor:
+        """The score table (B, N): exp(log_scale) times the cosine of each picture with each text."""
+        # The paper clips the scale at 100, so that one hard pair cannot dominate.
+        return self.log_scale.exp().clamp(max=100) * self.embed_pictures(pictures) @ self.embed_texts(ids).T
+
+
+def contrastive_loss(scores: Tensor) -> Tensor:
+    """Each picture should choose its own text and each text its own picture (symmetric cross-entropy).
+
+    scores: (B, B), the right pairs on the diagonal. Returns a scalar. Source: Radford et al. 2021, figure 3.
+    """
+    right = torch.arange(len(scores), device=scores.device)
+    # L = (CE(rows) + CE(columns)) / 2
+    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+
+
+class Matcher:
+    """The trained CLIP put to use: score, classify and search with PIL pictures and plain texts."""
+
+    def __init__(self, model: CLIP, tokenizer):
+        self.model, self.tokenizer = model.eval(), tokenizer
+        self._cache: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def embed(self, pictures: list) -> Tensor:
+        """PIL pictures -> (B, E) of length 1, 256 at a time."""
+        size = self.model.config.picture_size
+        parts = [pictures[i:i + 256] for i in range(0, len(pictures), 256)]
+        return torch.cat([self.model.embed_pictures(to_tensor(part, size=size)) for part in parts])
+
+    @torch.no_grad()
+    def embed_texts(self, texts: list[str]) -> Tensor:
+        """Texts -> (N, E) of length 1."""
+        return self.model.embed_texts(self.tokenizer(texts))
+
+    def score(self, image, captions: list[str]) -> list[float]:
+        """The cosine of one picture with each caption, in [-1, 1]."""
+        return (self.embed_texts(captions) @ self.embed([image])[0]).tolist()
+
+    def classify(self, image, labels: list[str]) -> list[float]:
+        """How likely each label is if exactly one of them is right: probabilities that sum to 1."""
+        cosines = torch.tensor(self.score(image, labels))
+        return (cosines * self.model.log_scale.exp().clamp(max=100).item()).softmax(0).tolist()
+
+    def search(self, query: str, images: list, k: int = 5, cache: str | None = None) -> list[tuple[int, float]]:
+        """The k pictures that fit the query best, as (index, cosine), best first.
+
+        cache: a name for this list of pictures; asked again under the same name, they are not embedded again.
+        """
+        if cache is None or cache not in self._cache:
+            embedded = self.embed(images)
+            if cache is not None:
+                self._cache[cache] = embedded
+        else:
+            embedded = self._cache[cache]
+        cosines = embedded @ self.embed_texts([query])[0]
+        best = cosines.topk(min(k, len(images)))
+        return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))

@@ -1,0 +1,116 @@
+"""The building blocks that every model here shares: attention, blocks, and a way to tell a network the time.
+
+Papers: Vaswani et al. 2017 (attention), He et al. 2016 (residual learning), Wu & He 2018 (group norm),
+Perez et al. 2018 (FiLM, the scale and shift by which time and text modulate a block).
+
+Shapes: B batch, L tokens (a sequence), M context tokens, D width of a token, C channels, H W height, width.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def timestep_embedding(t: Tensor, width: int) -> Tensor:
+    """Turn timesteps into smooth vectors, so that near times look alike.
+
+    t: (B,) of any number type. Returns (B, width) float32 in [-1, 1]. `width` must be even.
+    Source: Vaswani et al. 2017, section 3.5, with t in place of a word's position.
+    """
+    # frequency_i = 10000^(-i / (width/2)),  embedding = [cos(t frequency), sin(t frequency)]
+    frequency = torch.exp(-math.log(10_000) * torch.arange(width // 2, device=t.device) / (width // 2))
+    angle = t.float()[:, None] * frequency[None, :]  # (B, width/2)
+    return torch.cat([angle.cos(), angle.sin()], dim=1)
+
+
+class QuickGELU(nn.Module):
+    """The smooth ReLU that CLIP uses: x sigmoid(1.702 x) (Hendrycks & Gimpel 2016)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Attention(nn.Module):
+    """Every token asks all tokens (and, if given, all context tokens) and takes a weighted mean of the answers.
+
+    With a context, tokens of both kinds stand in one softmax: self- and cross-attention at once
+    (Saharia et al. 2022, appendix D). Source: Vaswani et al. 2017, equation 1.
+    """
+
+    def __init__(self, width: int, heads: int, context_width: int | None = None):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.context_key_value = nn.Linear(context_width, 2 * width) if context_width else None
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None,
+                causal: bool = False) -> Tensor:
+        """x: (B, L, D); context: (B, M, context_width); mask: (B, M), True where the context is real.
+
+        causal: token i sees only tokens 0..i. Returns (B, L, D).
+        """
+        B, L, D = x.shape
+        key_value = self.key_value(x)  # (B, L, 2D)
+        visible = None
+        if context is not None:
+            key_value = torch.cat([key_value, self.context_key_value(context)], dim=1)  # (B, L+M, 2D)
+            if mask is not None:
+                itself = torch.ones(B, L, dtype=torch.bool, device=x.device)
+                visible = torch.cat([itself, mask], dim=1)[:, None, None, :]  # (B, 1, 1, L+M)
+        query, key, value = (
+            part.view(B, -1, self.heads, D // self.heads).transpose(1, 2)  # (B, heads, tokens, D/heads)
+            for part in (self.query(x), *key_value.chunk(2, dim=-1)))
+        # softmax(Q K^T / sqrt(D/heads)) V
+        y = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
+        return self.out(y.transpose(1, 2).reshape(B, L, D))
+
+
+class TransformerBlock(nn.Module):
+    """Tokens talk (attention), then each thinks for itself (a two-layer network); both are added to the stream.
+
+    Layer norm comes first in each half ("pre-norm", Radford et al. 2019), as in CLIP.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.norm_1 = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.norm_2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), QuickGELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor, causal: bool = False) -> Tensor:
+        """(B, L, D) -> (B, L, D)."""
+        x = x + self.attention(self.norm_1(x), causal=causal)
+        return x + self.mlp(self.norm_2(x))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions added to their input; an embedding of time and text scales and shifts them.
+
+    Starts as the identity (last convolution zero), so that a deep stack trains from the first step.
+    Source: Ho et al. 2020 (the block), Perez et al. 2018 (scale and shift).
+    """
+
+    def __init__(self, channels_in: int, channels: int, embedding: int | None = None, groups: int = 8):
+        super().__init__()
+        self.norm_1 = nn.GroupNorm(groups, channels_in)
+        self.conv_1 = nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.norm_2 = nn.GroupNorm(groups, channels)
+        self.conv_2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * channels) if embedding else None
+        self.skip = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
+        nn.init.zeros_(self.conv_2.weight)
+        nn.init.zeros_(self.conv_2.bias)
+
+    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """x: (B, channels_in, H, W); embedding: (B, E). Returns (B, channels, H, W)."""
+        h = self.norm_2(self.conv_1(F.silu(self.norm_1(x))))
+        if self.modulation is not None:
+            scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
+            # FiLM: h (1 + scale) + shift
+            h = torch.addcmul(h + shift, h, scale)
+        return self.skip(x) + self.conv_2(F.silu(h))

@@ -1,0 +1,199 @@
+"""From pure noise to a picture, by asking a denoiser again and again.
+
+A denoiser is any function `denoise(x_t, t) -> x_0_hat`: shown a noisy picture, it guesses the clean one.
+From far away the guess is a blur, so a sampler goes only a little way towards it and asks again. All samplers
+share one loop and differ in the step. Guidance only changes the denoiser, so it fits them all.
+
+Papers: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Lu et al. 2022 (DPM-Solver++),
+Ho & Salimans 2022 (classifier-free guidance), Dhariwal & Nichol 2021 (guidance by a gradient).
+
+Shapes: T timesteps of the schedule, B batch, C channels, H W height, width.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .clip import Text
+from .schedule import Schedule
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """One step: from x_t, by way of the guess x_0_hat, to the less noisy x_prev; (B, C, H, W) each."""
+
+    t: int
+    x_t: Tensor
+    x_0_hat: Tensor
+    x_prev: Tensor
+
+
+# The steps. Each is given alpha_bar of now and alpha_bar_prev of the next, less noisy time, and takes what it
+# needs of fresh noise z ~ N(0, I), eta, and x_0_hat_before and alpha_bar_before of one step ago. At the end,
+# where alpha_bar_prev is 1, each returns x_0_hat itself: no noise is left, and none is added.
+
+
+def ddpm(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, z: Tensor, **_) -> Tensor:
+    """Draw x_prev from q(x_prev | x_t, x_0_hat), the noising walked backwards (Ho et al. 2020)."""
+    # alpha_t = alpha_bar_t / alpha_bar_prev, the noising from prev to t in one go, be it one timestep or many
+    alpha = alpha_bar / alpha_bar_prev
+    # mu = (sqrt(alpha_bar_prev) beta x_0 + sqrt(alpha) (1 - alpha_bar_prev) x_t) / (1 - alpha_bar_t) (eq. 7)
+    mean = (math.sqrt(alpha_bar_prev) * (1 - alpha) * x_0_hat
+            + math.sqrt(alpha) * (1 - alpha_bar_prev) * x_t) / (1 - alpha_bar)
+    # beta_tilde = (1 - alpha_bar_prev) / (1 - alpha_bar_t) beta,  beta = 1 - alpha (eq. 7)
+    variance = (1 - alpha_bar_prev) / (1 - alpha_bar) * (1 - alpha)
+    return mean + math.sqrt(variance) * z
+
+
+def ddim(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, z: Tensor, eta: float,
+         **_) -> Tensor:
+    """Keep the noise that is in x_t, only less of it; eta is how much of it is redrawn (Song et al. 2021)."""
+    eps_hat = (x_t - math.sqrt(alpha_bar) * x_0_hat) / math.sqrt(1 - alpha_bar)
+    # sigma = eta sqrt((1 - alpha_bar_prev) / (1 - alpha_bar_t) (1 - alpha_bar_t / alpha_bar_prev)) (eq. 16)
+    sigma = eta * math.sqrt((1 - alpha_bar_prev) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_prev))
+    # x_prev = sqrt(alpha_bar_prev) x_0 + sqrt(1 - alpha_bar_prev - sigma^2) eps + sigma z (eq. 12)
+    kept = math.sqrt(1 - alpha_bar_prev - sigma**2)
+    return math.sqrt(alpha_bar_prev) * x_0_hat + kept * eps_hat + sigma * z
+
+
+def dpm_solver(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float,
+               x_0_hat_before: Tensor | None = None, alpha_bar_before: float | None = None, **_) -> Tensor:
+    """Follow the line through the last two guesses: DPM-Solver++ (2M) (Lu et al. 2022, algorithm 2).
+
+    The first step has one guess to go by, the last is infinitely long in log-SNR: both trust x_0_hat alone.
+    """
+    D = x_0_hat
+    if x_0_hat_before is not None and alpha_bar_prev < 1:
+        # h = lambda_prev - lambda_t,  r = (lambda_t - lambda_before) / h
+        h = _half_log_snr(alpha_bar_prev) - _half_log_snr(alpha_bar)
+        r = (_half_log_snr(alpha_bar) - _half_log_snr(alpha_bar_before)) / h
+        # D = (1 + 1 / 2r) x_0 - 1 / 2r x_0_before
+        D = (1 + 1 / (2 * r)) * x_0_hat - 1 / (2 * r) * x_0_hat_before
+    # x_prev = sigma_prev / sigma_t x_t - sqrt(alpha_bar_prev) (e^{-h} - 1) D,  sigma = sqrt(1 - alpha_bar),
+    # where e^{-h} = sqrt(alpha_bar_t / alpha_bar_prev) sigma_prev / sigma_t
+    shrink = math.sqrt((1 - alpha_bar_prev) / (1 - alpha_bar))
+    return shrink * x_t - (math.sqrt(alpha_bar) * shrink - math.sqrt(alpha_bar_prev)) * D
+
+
+def _half_log_snr(alpha_bar: float) -> float:
+    # lambda = log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)) (Lu et al. 2022, section 2)
+    return 0.5 * math.log(alpha_bar / (1 - alpha_bar))
+
+
+SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm_solver": dpm_solver}
+
+
+def timesteps(T: int, steps: int) -> list[int]:
+    """Choose `steps` of the timesteps 0..T-1, evenly, from the noisiest, T-1, down; T steps are all of them.
+
+    Raises ValueError unless 1 <= steps <= T. Source: "trailing" in Lin et al. 2024, table 2.
+    """
+    if not 1 <= steps <= T:
+        raise ValueError(f"steps must be from 1 to {T}, not {steps}")
+    return [round(T * left / steps) - 1 for left in range(steps, 0, -1)]
+
+
+@torch.no_grad()
+def trajectory(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedule, sampler: str = "ddim",
+               steps: int = 25, eta: float = 0.0, seed: int = 0, start: tuple[Tensor, int] | None = None,
+               device: torch.device | str = "cpu") -> Iterator[Step]:
+    """Walk from noise to a picture and yield every step; x_prev of the last is the picture.
+
+    shape: (B, C, H, W). eta: 0..1, only "ddim" heeds it. Picture i depends on seed and i, not on B or device.
+    start: (x_0, t), a picture that broadcasts to shape and gets the noise of time t; all steps are then spent
+    from t on (at most t+1). Raises ValueError for an unknown sampler, or steps, eta or t out of range.
+    """
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, not {sampler!r}")
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must be from 0 to 1, not {eta}")
+    times = timesteps(schedule.T, steps)
+    # One generator a picture, on the CPU, where every machine draws the same
+    seeds = torch.randint(2**32, shape[:1], generator=torch.Generator().manual_seed(seed)).tolist()
+    generators = [torch.Generator().manual_seed(s) for s in seeds]
+
+    def fresh_noise() -> Tensor:
+        return torch.stack([torch.randn(shape[1:], generator=g) for g in generators]).to(device)
+
+    x_t = fresh_noise()
+    if start is not None:
+        x_0, t = start
+        if not 0 <= t < schedule.T:
+            raise ValueError(f"start must be at a t from 0 to {schedule.T - 1}, not {t}")
+        times = timesteps(t + 1, min(steps, t + 1))
+        x_t = schedule.add_noise(x_0.to(device), x_t, torch.full(shape[:1], t, device=device))
+
+    step, before = SAMPLERS[sampler], {}
+    for t, t_prev in zip(times, times[1:] + [None], strict=True):
+        alpha_bar = schedule.alpha_bar[t].item()
+        alpha_bar_prev = 1.0 if t_prev is None else schedule.alpha_bar[t_prev].item()
+        x_0_hat = denoise(x_t, torch.full(shape[:1], t, device=device))
+        x_prev = step(x_t, x_0_hat, alpha_bar, alpha_bar_prev, z=fresh_noise(), eta=eta, **before)
+        yield Step(t, x_t, x_0_hat, x_prev)
+        x_t, before = x_prev, {"x_0_hat_before": x_0_hat, "alpha_bar_before": alpha_bar}
+
+
+def sample(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedule, **settings) -> Tensor:
+    """Walk from noise to a picture, with the settings of `trajectory`. Returns x_0 (B, C, H, W)."""
+    for step in trajectory(denoise, shape, schedule, **settings):
+        x_0 = step.x_prev
+    return x_0
+
+
+def unguided(model: nn.Module, schedule: Schedule, text: Text | None = None, clip: bool = True) -> Denoise:
+    """The denoiser in a model: model(x_t, t, text) predicts `model.prediction`, "eps", "x_0" or "v".
+
+    text: of the same batch, None for a model that hears no words. clip: keep x_0_hat in [-1, 1].
+    """
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        x_0_hat = schedule.to_x_0(model.prediction, model(x_t, t, text), x_t, t)
+        return x_0_hat.clamp(-1, 1) if clip else x_0_hat
+
+    return denoise
+
+
+def guided(model: nn.Module, schedule: Schedule, cond: Text, uncond: Text, guidance_scale: float,
+           clip: bool = True) -> Denoise:
+    """Classifier-free guidance: go further in the direction in which the words change the model's mind.
+
+    cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
+    conditional (one forward pass each), above 1 exaggerated. Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
+    """
+    if guidance_scale in (0, 1):
+        return unguided(model, schedule, cond if guidance_scale == 1 else uncond, clip)
+    text = Text(*(torch.cat(pair) for pair in zip(uncond, cond, strict=True)))  # a batch of 2B
+    denoise_both = unguided(model, schedule, text, clip=False)
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        x_0_uncond, x_0_cond = denoise_both(x_t.repeat(2, 1, 1, 1), t.repeat(2)).chunk(2)  # (B, C, H, W) each
+        # eps_hat = eps_uncond + s (eps_cond - eps_uncond). At fixed x_t, x_0 = a x_t - b eps, so x_0_hat
+        # = x_0_uncond - s b (eps_cond - eps_uncond) = x_0_uncond + s (x_0_cond - x_0_uncond)
+        x_0_hat = x_0_uncond + guidance_scale * (x_0_cond - x_0_uncond)
+        return x_0_hat.clamp(-1, 1) if clip else x_0_hat
+
+    return denoise
+
+
+def clip_guided(denoise: Denoise, score: Callable[[Tensor], Tensor], scale: float, schedule: Schedule,
+                clip: bool = True) -> Denoise:
+    """CLIP guidance: move the guess of a denoiser that knows no words to where `score` likes it better.
+
+    score: x_0_hat (B, C, H, W) -> (B,), differentiable, such as CLIP's match with a caption. Make `denoise`
+    with clip=False: a clipped guess has no gradient. Source: Dhariwal & Nichol 2021, equation 14.
+    """
+    def steered(x_t: Tensor, t: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x_t = x_t.detach().requires_grad_()
+            x_0_hat = denoise(x_t, t)
+            gradient = torch.autograd.grad(score(x_0_hat).sum(), x_t)[0]
+        alpha_bar = schedule.alpha_bar.to(t.device)[t][:, None, None, None]
+        # eps_hat = eps - scale sqrt(1 - alpha_bar_t) gradient (equation 14), and
+        # x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t), so x_0_hat moves the other way
+        x_0_hat = x_0_hat.detach() + scale * (1 - alpha_bar) / alpha_bar.sqrt() * gradient
+        return x_0_hat.clamp(-1, 1) if clip else x_0_hat
+
+    return steered

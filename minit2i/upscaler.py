@@ -1,0 +1,173 @@
+"""The upscaler: a small picture in, the same picture four times as large out.
+
+Bicubic enlarging already gets the smooth parts right, so the network only learns what is missing: the sharp
+edges. It works at the small size, where a convolution is cheap, and turns each pixel into a block of 4 x 4 at
+the very end.
+
+Papers: Lim et al. 2017, "Enhanced deep residual networks for single image super-resolution" (EDSR: residual
+blocks without batch norm, L1 loss); Shi et al. 2016, "Real-time single image and video super-resolution using
+an efficient sub-pixel convolutional neural network" (pixel shuffle); Keys 1981 (bicubic).
+
+Shape letters: B batch, C width, H and W height and width of the small picture, S scale (4).
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from minit2i.metrics import gaussian_window
+
+
+@dataclass(frozen=True)
+class UpscalerConfig:
+    """Sizes of the upscaler; the default has 249k parameters."""
+
+    width: int = 40
+    blocks: int = 8
+    scale: int = 4
+
+
+def bicubic(pictures: Tensor, height: int, width: int) -> Tensor:
+    """Resize by bicubic interpolation, with antialiasing when it shrinks: what PIL's BICUBIC computes.
+
+    pictures: (B, 3, H, W) in [-1, 1]. Returns (B, 3, height, width), beyond [-1, 1] beside hard edges.
+    """
+    return F.interpolate(pictures, size=(height, width), mode="bicubic", antialias=True)
+
+
+class ResidualBlock(nn.Module):
+    """EDSR's block (Lim et al. 2017, fig. 2c); a batch norm would only take range away from the features."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # x + conv(relu(conv(x)))
+        return x + self.conv2(F.relu(self.conv1(x)))  # (B, C, H, W)
+
+
+class Upscaler(nn.Module):
+    """Bicubic enlarging plus a learned correction."""
+
+    def __init__(self, config: UpscalerConfig = UpscalerConfig()):
+        super().__init__()
+        self.config = config
+        self.head = nn.Conv2d(3, config.width, 3, padding=1)
+        self.blocks = nn.Sequential(*[ResidualBlock(config.width) for _ in range(config.blocks)])
+        self.tail = nn.Conv2d(config.width, 3 * config.scale**2, 3, padding=1)
+        # With a correction of zero an untrained network is bicubic, so training can only add to it.
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)
+
+    @property
+    def reach(self) -> int:
+        """How many small pixels away from its own place an output pixel still looks."""
+        # Every 3x3 convolution adds 1: head, two a block, tail. (Bicubic's own reach is 2, which is no more.)
+        return 2 + 2 * self.config.blocks
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Enlarge S times; training needs the answer unclamped, everyone else calls `upscale`.
+
+        x: (B, 3, H, W) in [-1, 1]. Returns (B, 3, S*H, S*W), about [-1, 1].
+        """
+        scale = self.config.scale
+        x = x.contiguous(memory_format=torch.channels_last)  # the same numbers; CPU convolutions run faster
+        base = bicubic(x, scale * x.shape[-2], scale * x.shape[-1])  # (B, 3, S*H, S*W)
+        features = self.head(x)  # (B, C, H, W)
+        features = features + self.blocks(features)
+        correction = F.pixel_shuffle(self.tail(features), scale)  # (B, 3*S*S, H, W) -> (B, 3, S*H, S*W)
+        return base + correction
+
+
+@torch.no_grad()
+def upscale(model: Upscaler, x: Tensor, tile: int = 128) -> Tensor:
+    """Enlarge a picture of any size; beyond 512 pixels a side, tile by tile so that memory stays small.
+
+    Each tile is enlarged together with a margin as wide as the network can see, and the margin is cut off
+    again. So no output pixel can tell that there are tiles, and there are no seams.
+
+    x: (B, 3, H, W) in [-1, 1]. Returns (B, 3, S*H, S*W) in [-1, 1].
+    """
+    _, _, height, width = x.shape
+    if max(height, width) <= 512:
+        return model(x).clamp(-1, 1)
+    scale, margin = model.config.scale, model.reach
+    large = x.new_empty(len(x), 3, scale * height, scale * width)
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            bottom, right = min(top + tile, height), min(left + tile, width)
+            above, before = min(top, margin), min(left, margin)  # no margin beyond the picture's edge
+            enlarged = model(x[:, :, top - above : bottom + margin, left - before : right + margin])
+            inside = enlarged[:, :, scale * above :, scale * before :]
+            inside = inside[:, :, : scale * (bottom - top), : scale * (right - left)]
+            large[:, :, scale * top : scale * bottom, scale * left : scale * right] = inside
+    return large.clamp(-1, 1)
+
+
+def random_crops(pictures: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Cut one square out of each picture, at a random place.
+
+    pictures: (B, 3, H, W). Returns (B, 3, size, size). Raises ValueError when a side is shorter than `size`.
+    """
+    batch, _, height, width = pictures.shape
+    if min(height, width) < size:
+        raise ValueError(f"cannot cut {size}x{size} out of {height}x{width}")
+    tops = torch.randint(height - size + 1, (batch,), generator=generator).tolist()
+    lefts = torch.randint(width - size + 1, (batch,), generator=generator).tolist()
+    crops = [
+        picture[:, top : top + size, left : left + size]
+        for picture, top, left in zip(pictures, tops, lefts, strict=True)
+    ]
+    return torch.stack(crops)
+
+
+def degrade(high: Tensor, generator: torch.Generator, p_clean: float = 0.5) -> Tensor:
+    """Make the small picture from which the upscaler must find `high` again.
+
+    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as a generated or
+    a downloaded picture is, so that the upscaler learns not to sharpen grain. p_clean = 1 is for measuring.
+
+    high: (B, 3, 4H, 4W) in [-1, 1]. Returns (B, 3, H, W) in [-1, 1].
+    Raises ValueError when a side is no multiple of 4.
+    """
+    height, width = high.shape[-2:]
+    if height % 4 or width % 4:
+        raise ValueError(f"sides must be multiples of 4, got {height}x{width}")
+    low = bicubic(high, height // 4, width // 4).clamp(-1, 1)
+    damaged = torch.rand(len(low), generator=generator) >= p_clean
+    for i in damaged.nonzero().flatten().tolist():
+        low[i] = _damage(low[i], generator)
+    return low
+
+
+def _damage(picture: Tensor, generator: torch.Generator) -> Tensor:
+    """Blur, then add noise, then for every second picture compress; all mild and of random strength.
+
+    picture: (3, H, W) in [-1, 1]. Returns the same.
+    """
+    blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
+    sigma = 0.2 + 0.8 * blur  # in pixels; 0.2 does nothing
+    window = gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)
+    padded = F.pad(picture[None], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
+    picture = F.conv2d(padded, window, groups=3)[0]  # (3, H, W)
+    grain = torch.randn(picture.shape, generator=generator).to(picture)
+    picture = (picture + 0.06 * noise * grain).clamp(-1, 1)
+    if compress < 0.5:
+        picture = _jpeg(picture, quality=round(50 + 45 * quality))
+    return picture
+
+
+def _jpeg(picture: Tensor, quality: int) -> Tensor:
+    """Write the picture as JPEG and read it again: (3, H, W) in [-1, 1] to the same."""
+    pixels = ((picture + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()  # (H, W, 3)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    decoded = torch.from_numpy(np.array(Image.open(file))).to(picture)
+    return decoded.permute(2, 0, 1) / 127.5 - 1  # (3, H, W)
