@@ -130,7 +130,7 @@ def _hub_answers(seconds: float = 5.0) -> bool:
     try:
         get_session().head(constants.ENDPOINT, timeout=seconds)
         return True
-    except Exception:  # noqa: BLE001 - of whatever kind, it is no answer
+    except Exception:  # of whichever kind, it is no answer
         return False
 
 
@@ -153,7 +153,7 @@ def describe_sets() -> list[dict]:
 
 
 def as_rgb(picture: Image.Image) -> Image.Image:
-    """Turn a picture of any mode into 8-bit RGB: transparency over white, deep greys scaled down to 8 bits."""
+    """Turn a picture of any mode into 8-bit RGB: transparency over white, deep greys scaled to 8 bits."""
     if picture.mode[0] in "IF":  # 16- and 32-bit integers, floats
         picture = _to_8_bits(picture)
     if picture.has_transparency_data:
@@ -212,9 +212,7 @@ def open_image(path: str | os.PathLike) -> Image.Image:
                 raise Image.DecompressionBombError
             return as_rgb(ImageOps.exif_transpose(picture))
     except Image.DecompressionBombError:  # ours, or that of PIL's own, higher limit
-        raise InputError(
-            f"{path}: too large, at most {MAX_PIXELS / 1e6:.0f} megapixels can be read"
-        ) from None
+        raise InputError(f"{path}: too large, at most {MAX_PIXELS / 1e6:.0f} megapixels can be read") from None
     except UnidentifiedImageError:
         raise InputError(f"{path}: not a picture that can be read ({', '.join(KNOWN)})") from None
     except Exception as error:  # decoders raise nearly anything on a broken file
