@@ -2,8 +2,8 @@
 
 Matching pairs are pulled together and all others in the batch pushed apart; afterwards the angle between two
 vectors says how well they fit. The text tower's tokens are also what tells the denoiser the words.
-Paper: Radford et al. 2021 (CLIP). With `stem="patch"` this is CLIP's own form; `stem="conv"` puts three
-small convolutions before the transformer, which learns far faster on little data (Xiao et al. 2021).
+Paper: Radford et al. 2021 (CLIP). With `stem="patch"` this is CLIP's own form; `stem="conv"` puts a
+small convolutional network before the transformer, which learns far faster on little data (Xiao et al. 2021).
 
 Shapes: B pictures, N texts, L tokens of the longest text, D width of a tower, E width of the shared space.
 """
@@ -16,21 +16,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .data import to_tensor
-from .layers import QuickGELU, TransformerBlock
+from .layers import QuickGELU, ResidualBlock, TransformerBlock
 
 
 @dataclass(frozen=True)
 class CLIPConfig:
-    """Sizes of both towers. `picture_size` must be a multiple of `patch`; the conv stem needs patch 8."""
+    """Sizes of both towers. `picture_size` must be a multiple of `patch`; the conv stem needs patch 16."""
 
     picture_size: int = 64
-    patch: int = 8
+    patch: int = 16
     stem: str = "conv"
-    width: int = 128
-    depth: int = 4
-    heads: int = 4
+    width: int = 160
+    depth: int = 3
+    heads: int = 5
     text_width: int = 128
-    text_depth: int = 3
+    text_depth: int = 2
     text_heads: int = 4
     vocabulary: int = 2048
     context: int = 32
@@ -57,11 +57,11 @@ class ImageTower(nn.Module):
         super().__init__()
         width, patch = config.width, config.patch
         if config.stem == "conv":
-            # 64 -> 32 -> 16 -> 8: each step halves the picture; three overlapping looks before any attention
+            # 64 -> 16 -> 8 -> 4: edges, then parts, before any attention; only 16 tokens are left to compare
             self.stem = nn.Sequential(
-                nn.Conv2d(3, width // 4, 4, stride=2, padding=1), QuickGELU(),
-                nn.Conv2d(width // 4, width // 2, 4, stride=2, padding=1), nn.GroupNorm(8, width // 2), QuickGELU(),
-                nn.Conv2d(width // 2, width, 4, stride=2, padding=1))
+                nn.PixelUnshuffle(4), nn.Conv2d(48, 48, 3, padding=1), ResidualBlock(48, 48), nn.GroupNorm(8, 48),
+                QuickGELU(), nn.Conv2d(48, 96, 3, stride=2, padding=1), ResidualBlock(96, 96), nn.GroupNorm(8, 96),
+                QuickGELU(), nn.Conv2d(96, width, 3, stride=2, padding=1))
         else:
             self.stem = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.class_token = nn.Parameter(0.02 * torch.randn(width))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 PREDICTIONS = ("eps", "x_0", "v")
-WEIGHTINGS = ("v", "min_snr", "none")
+WEIGHTINGS = ("v", "clipped_v", "min_snr", "none")
 
 
 class Schedule:
@@ -130,8 +130,10 @@ class Schedule:
     def loss_weight(self, t: Tensor, prediction: str, weighting: str) -> Tensor:
         """What to multiply the squared error of a prediction, "eps", "x_0" or "v", by. Returns (B,).
 
-        Weighting "v" counts an error as the error in v that it means, "min_snr" as the error in x_0 times
-        min(SNR, 5) (Hang et al. 2023, Min-SNR-gamma), "none" as it is. Raises ValueError for other names.
+        Weighting "v" counts an error as the error in v that it means, which is the error in x_0 times 1 + SNR;
+        "clipped_v" stops that at 20, since a nearly clean picture needs no hard work; "min_snr" is the error in
+        x_0 times min(SNR, 5) (Hang et al. 2023, Min-SNR-gamma); "none" the error as it is. Raises ValueError for
+        other names.
         """
         _check("prediction", prediction, PREDICTIONS)
         _check("weighting", weighting, WEIGHTINGS)
@@ -141,7 +143,7 @@ class Schedule:
         # An error in one prediction is, at given x_t, an error in x_0 too. Squared, from the formulas above:
         #   |error in x_0|^2 = |error in eps|^2 / SNR = |error in v|^2 (1 - alpha_bar)
         x_0_error = {"x_0": torch.ones_like(snr), "eps": 1 / snr, "v": 1 - alpha_bar}[prediction]
-        x_0_weight = {"v": 1 / (1 - alpha_bar), "min_snr": snr.clamp(max=5)}[weighting]
+        x_0_weight = {"v": 1 + snr, "clipped_v": (1 + snr).clamp(max=20), "min_snr": snr.clamp(max=5)}[weighting]
         return x_0_weight * x_0_error
 
     def _signal_and_noise(self, t: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,10 +30,10 @@ class UNetConfig:
     picture_size: int = 64
     patch: int = 4
     widths: tuple[int, ...] = (64, 128)
-    blocks: int = 2
+    blocks: int = 1
     heads: int = 4
     embedding: int = 256
-    exit_channels: int = 16
+    exit_channels: int = 8
     text_width: int = 128
     text_pooled: int = 128
     prediction: str = "x_0"

@@ -1,0 +1,84 @@
+"""Whole sets as tensors in memory, ready to be drawn from at random: what a training step eats.
+
+Shapes: N pictures of a set, B of a batch, C channels, H W height and width. uint8 in memory, a quarter of the
+bytes of float32; `unit` makes the [-1, 1] of the models.
+"""
+
+import hashlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Generator, Tensor
+from tqdm import tqdm
+
+from . import data, scenes
+
+
+def scene_pictures(split: str, n: int, size: int, seed: int) -> tuple[Tensor, list[scenes.Scene]]:
+    """n scenes as one uint8 tensor (n, 3, size, size) and what is in them."""
+    rows = data.load("scenes", split=split, n=n, size=size, seed=seed)
+    pictures = np.empty((n, size, size, 3), np.uint8)
+    for i, row in enumerate(tqdm(rows, desc=f"reading {split} scenes", leave=False)):
+        pictures[i] = np.asarray(row["image"])
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2), [scenes.draw_scene(seed, i, split) for i in range(n)]
+
+
+def unit(pictures: Tensor) -> Tensor:
+    """uint8 0..255 -> float32 in [-1, 1]."""
+    return pictures.float() / 127.5 - 1
+
+
+def emoji_art(size: int, styles: tuple[str, ...] = scenes.STYLES) -> tuple[Tensor, list[dict]]:
+    """All emoji of these styles as premultiplied RGBA (N, 4, size, size) uint8, and their names and keywords."""
+    rows = data.load("emoji")
+    art, words = [], []
+    for row in tqdm(rows, desc="reading emoji", leave=False):
+        if row["style"] in styles:
+            # Premultiplied ("RGBa"), so that shrinking does not mix in the colour of invisible pixels.
+            art.append(np.asarray(row["image"].convert("RGBA").convert("RGBa").resize((size, size), Image.BOX)))
+            words.append({"name": row["name"], "keywords": row["keywords"], "style": row["style"]})
+    return torch.from_numpy(np.stack(art)).permute(0, 3, 1, 2), words
+
+
+def on_backgrounds(art: Tensor, generator: Generator, jitter: float = 0.15) -> Tensor:
+    """Lay premultiplied RGBA art (B, 4, H, W) uint8, a little moved and resized, on random plain colours.
+
+    Half of the backgrounds are white. Returns (B, 3, H, W) in [-1, 1].
+    """
+    B = len(art)
+    scale = 1 + jitter * (2 * torch.rand(B, generator=generator) - 0.5)
+    shift = jitter * (2 * torch.rand(B, 2, generator=generator) - 1)
+    place = torch.zeros(B, 2, 3)
+    place[:, 0, 0] = place[:, 1, 1] = scale
+    place[:, :, 2] = shift
+    moved = F.grid_sample(art.float() / 255, F.affine_grid(place, list(art.shape), align_corners=False),
+                          align_corners=False)
+    colour = torch.rand(B, 3, 1, 1, generator=generator)
+    colour[torch.rand(B, generator=generator) < 0.5] = 1.0
+    return 2 * (moved[:, :3] + (1 - moved[:, 3:]) * colour) - 1
+
+
+def fashion_pictures(split: str) -> tuple[Tensor, list[str], Tensor]:
+    """Fashion-MNIST with a border to 32x32, as uint8 (N, 1, 32, 32); captions; labels (N,)."""
+    rows = data.load("fashion_mnist", split=split)
+    pictures = np.stack([np.asarray(row["image"]) for row in tqdm(rows, desc="reading clothes", leave=False)])
+    return (F.pad(torch.from_numpy(pictures)[:, None], (2, 2, 2, 2)), list(rows["caption"]),
+            torch.tensor(rows["label"]))
+
+
+def unseen_emoji(words: list[dict]) -> Tensor:
+    """True for the tenth of the emoji concepts that the upscaler never sees, chosen by a hash of the name."""
+    return torch.tensor([hashlib.sha256(entry["name"].encode()).digest()[0] < 26 for entry in words])  # 26 of 256
+
+
+def soften(pictures: Tensor, generator: Generator) -> Tensor:
+    """Mild blur, noise and compression of half of the pictures: the judge should mind content, not grain."""
+    small = F.interpolate(pictures, scale_factor=0.5, mode="area")
+    blurred = F.interpolate(small, pictures.shape[-2:], mode="bilinear", align_corners=False)
+    B = len(pictures)
+    share = torch.rand(B, 1, 1, 1, generator=generator) * (torch.rand(B, 1, 1, 1, generator=generator) < 0.5)
+    noise = 0.1 * torch.rand(B, 1, 1, 1, generator=generator) * (torch.rand(B, 1, 1, 1, generator=generator) < 0.5)
+    mixed = (1 - share) * pictures + share * blurred + noise * torch.randn(pictures.shape, generator=generator)
+    return mixed.clamp(-1, 1)

@@ -1,0 +1,251 @@
+"""What each command of `minit2i` does: `run_NAME` is given the arguments that cli.py understood.
+
+Each looks at its files before it computes, so that a mistake is found in a second and not after an hour.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import shlex
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from . import data, viz, weights
+from .clip import CLIP, CLIPConfig, Matcher
+from .data import InputError
+from .samplers import guided, trajectory
+from .text2image import Film, TextToImage
+from .tokenizer import Tokenizer, words_of
+from .upscaler import Upscaler, UpscalerConfig, upscale
+
+USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
+    "tokenizer": "minit2i train clip --weights FOLDER",
+    "clip": 'minit2i search "something sad" --weights FOLDER',
+    "denoiser-fashion": "python -c 'from minit2i.text2image import TextToImage; "
+                        'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
+    "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',
+    "upscaler": "minit2i upscale small.png --weights FOLDER",
+}
+MEASURE = "minit2i evaluate --weights FOLDER"
+
+
+def run_generate(args) -> None:
+    out = check_output(args.out)
+    outs = [out] if args.n == 1 else [out.with_stem(f"{out.stem}-{i + 1}") for i in range(args.n)]
+    if args.n * args.best_of > 256:  # all are drawn at once
+        raise InputError("-n times --best-of must be at most 256")
+    if args.film:
+        film_out = check_output(args.film, endings=(".gif", ".webp"))
+        strip_out = check_output(film_out.with_suffix(".png"))
+        if args.n * args.best_of > 1:
+            raise InputError("--film shows how one picture is drawn: leave out -n and --best-of")
+        if out in (film_out, strip_out):
+            raise InputError(f"--film writes {film_out} and {strip_out}: name the picture differently with -o")
+    t2i = TextToImage.load(args.weights)
+    prompt = shorten(args.prompt, t2i.tokenizer)
+    if not t2i.words.intersection(words_of(prompt)):
+        warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
+    film = Film([], []) if args.film else None
+    pictures = t2i(prompt, n=args.n, seed=args.seed, steps=args.steps, guidance_scale=args.guidance,
+                   size=args.size, sampler=args.sampler, best_of=args.best_of, film=film)
+    for picture, path in zip(pictures, outs, strict=True):
+        save(picture, path)
+    if film:
+        write_film(film, film_out, strip_out)
+
+
+def write_film(film: Film, path: Path, strip: Path) -> None:
+    """Write what the denoiser saw beside what it guessed, moving and as a strip."""
+    pairs = [data.to_pil(torch.cat(pair)) for pair in zip(film.x_t, film.x_0_hat, strict=True)]
+    captions = ["what the denoiser sees", "what it guesses"]
+    viz.save_film([viz.grid(pair, side=256, captions=captions) for pair in viz.pick_frames(pairs, 60)], path)
+    print(path)
+    seen, guessed = zip(*viz.pick_frames(pairs, 8), strict=True)
+    save(viz.grid([*seen, *guessed], columns=len(seen)), strip)
+
+
+def run_score(args) -> None:
+    picture, matcher = data.open_image(args.image), load_matcher(args)
+    scores = matcher.score(picture, [shorten(text, matcher.tokenizer) for text in args.captions])
+    show([{"caption": text, "score": s} for text, s in zip(args.captions, scores, strict=True)], args.json)
+
+
+def run_classify(args) -> None:
+    picture, matcher = data.open_image(args.image), load_matcher(args)
+    shares = matcher.classify(picture, [shorten(text, matcher.tokenizer) for text in args.labels])
+    show([{"label": text, "probability": p} for text, p in zip(args.labels, shares, strict=True)], args.json)
+
+
+def run_search(args) -> None:
+    out, matcher, cache = check_output(args.out), load_matcher(args), None
+    if args.dir:
+        names, pictures = pictures_in(Path(args.dir))
+    else:
+        rows = data.load(args.data)
+        columns = [rows[c] for c in ("name", "style") if c in rows.column_names] or [rows["caption"]]
+        names = [", ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
+        pictures = rows["image"]
+        cache = cache_file(args) if args.data in data.SETS else None
+    query = matcher.embed_texts([shorten(args.query, matcher.tokenizer)])[0]  # (E,)
+    cosines = embed(matcher, pictures, cache) @ query  # (B,)
+    best = cosines.topk(min(args.k, len(names))).indices.tolist()
+    found = [{"name": names[i], "score": cosines[i].item()} for i in best]
+    show(found, args.json)
+    captions = [f"{row['name']} {row['score']:.2f}" for row in found]
+    sheet = viz.grid([ImageOps.fit(data.as_rgb(pictures[i]), (128, 128)) for i in best], captions=captions)
+    save(sheet, out, silently=args.json)
+
+
+def pictures_in(folder: Path) -> tuple[list[str], list[Image.Image]]:
+    """Names and small squares of the pictures in a folder and its folders; warns of those it cannot read."""
+    names, pictures = [], []
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in data.FORMATS]
+    for path in tqdm(paths, desc="reading", unit=" pictures", disable=None, leave=False):
+        try:
+            pictures.append(ImageOps.fit(data.open_image(path), (128, 128)))
+            names.append(str(path.relative_to(folder)))
+        except InputError as error:
+            warnings.warn(f"left out {error}", stacklevel=1)
+    if not names:
+        raise InputError(f"{folder}: there is no picture in it that can be read")
+    return names, pictures
+
+
+def embed(matcher: Matcher, pictures: Sequence[Image.Image], cache: Path | None) -> Tensor:
+    """Embed all pictures, (B, E), unless an earlier search has left the result in the cache."""
+    if cache and cache.is_file():
+        with contextlib.suppress(Exception):  # damaged: make it anew
+            return load_file(cache)["embedded"]
+    starts = tqdm(range(0, len(pictures), 64), "embedding", unit=" x 64 pictures", disable=None, leave=False)
+    embedded = torch.cat([matcher.embed(list(pictures[i:i + 64])) for i in starts])
+    if cache:
+        with contextlib.suppress(Exception):  # no place for it: the next search takes as long, no more
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            beside = cache.with_suffix(f".{os.getpid()}")
+            save_file({"embedded": embedded}, beside)
+            os.replace(beside, cache)
+    return embedded
+
+
+def cache_file(args) -> Path:
+    """Where the embeddings of a set are kept: with other weights or other data, under another name."""
+    clip = weights.find("clip.safetensors", args.weights).read_bytes()
+    key = hashlib.sha256(clip + (data.DATA / "SHA256SUMS").read_bytes()).hexdigest()[:16]
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(folder, "minit2i", f"{args.data}-{key}.safetensors")
+
+
+@torch.no_grad()
+def run_denoise(args) -> None:
+    out, picture = check_output(args.out), data.open_image(args.image)
+    t2i = TextToImage.load(args.weights)
+    schedule, prompt = t2i.schedule, shorten(args.prompt, t2i.tokenizer)
+    x_0 = data.to_tensor(picture, size=t2i.denoiser.config.picture_size)  # (1, 3, 64, 64)
+    t = min(round(args.noise * schedule.T), schedule.T - 1)
+    cond, uncond = t2i.clip.text(t2i.tokenizer([prompt, ""])).halves()
+    model = guided(t2i.denoiser, schedule, cond, uncond, guidance_scale=3 if prompt else 0)
+    steps = list(trajectory(model, x_0.shape, schedule, "dpm_solver", args.steps, seed=args.seed, start=(x_0, t)))
+    panels = data.to_pil(torch.cat([x_0, steps[0].x_t, steps[-1].x_prev]))
+    save(viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {schedule.T}", "denoised"]), out)
+
+
+def run_upscale(args) -> None:
+    out, picture = check_output(args.out), data.open_image(args.image)
+    if 16 * picture.width * picture.height > data.MAX_PIXELS:
+        raise InputError(f"{args.image}: too large, at most {data.MAX_PIXELS / 16e6} megapixels can be enlarged")
+    model = weights.load(weights.find("upscaler.safetensors", args.weights), Upscaler, UpscalerConfig)
+    save(data.to_pil(upscale(model, data.to_tensor(picture)))[0], out)
+
+
+def run_evaluate(args) -> None:
+    out = check_output(args.out)
+    from .evaluate import evaluate, print_report  # here, for it and recipes.py take long to import
+
+    report = evaluate(args.weights, n=args.n, seed=args.seed, sheet=out)
+    print(json.dumps(report, indent=2)) if args.json else print_report(report)
+
+
+def run_train(args) -> None:
+    out = Path(args.out or f"runs/{args.name}")
+    if args.resume and not (out / "checkpoint.pt").is_file():
+        raise InputError(f"nothing to resume: there is no {out / 'checkpoint.pt'}")
+    out.mkdir(parents=True, exist_ok=True)
+    check_output(out / "sheet.png")
+    from . import recipes
+    from .train import run
+
+    if args.name == "tokenizer":
+        path = out / "tokenizer.json"
+        recipes.tokenizer().save(path)
+    else:
+        command = shlex.join(["minit2i", *(word for word in args.argv if word != "--resume")])
+        recipe = recipes.RECIPES[args.name](args.seed, args.weights)
+        path = run(args.name, recipe, out, minutes=args.minutes, steps=args.steps, seed=args.seed,
+                   resume=args.resume, command=command)
+    print(f"{path} is ready. Use it:\n  {USES.get(args.name, MEASURE).replace('FOLDER', str(out))}")
+
+
+def run_data(args) -> None:
+    rows = data.describe_sets()
+    table = [f"{'name':<13} {'pictures':>8} {'MB':>5}  {'licences':<28} what it is"]
+    for row in rows:
+        count, licences = row["pictures"] or "any", ", ".join(row["licences"])
+        table.append(f"{row['name']:<13} {count:>8} {row['bytes'] / 1e6:5.1f}  {licences:<28} {row['what']}")
+    print(json.dumps(rows, indent=2) if args.json else "\n".join(table))
+
+
+# ---- What they share ----
+
+
+def load_matcher(args) -> Matcher:
+    model = weights.load(weights.find("clip.safetensors", args.weights), CLIP, CLIPConfig)
+    return Matcher(model, Tokenizer.load(weights.find("tokenizer.json", args.weights)))
+
+
+def check_output(path: str | Path, endings: Sequence[str] = tuple(data.FORMATS)) -> Path:
+    """Find out before a long computation whether its result can be written."""
+    path = Path(path)
+    if path.suffix.lower() not in endings:
+        raise InputError(f"{path}: the name must end in one of {', '.join(endings)}")
+    if path.is_dir():
+        raise InputError(f"{path}: cannot write it (it is a folder)")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(f"{path}: cannot write it ({error.strerror})") from error
+    return path
+
+
+def save(picture: Image.Image, path: Path, silently: bool = False) -> None:
+    data.save_image(picture, path)
+    if not silently:
+        print(path)
+
+
+def shorten(text: str, tokenizer: Tokenizer) -> str:
+    """As many words of a text as the model has room for, with a warning if that is not all of them."""
+    words = words_of(text[:1000])  # far more than there is room for, yet little enough to spell out quickly
+    lengths = itertools.accumulate(len(tokenizer.encode_word(word)) for word in words)
+    fitting = sum(length <= tokenizer.context - 2 for length in lengths)  # start and end take two
+    if fitting == len(words) and len(text) <= 1000:
+        return text
+    warnings.warn(f"the text is too long: only its first {fitting} words are read", stacklevel=1)
+    return " ".join(words[:fitting])
+
+
+def show(rows: list[dict], as_json: bool) -> None:
+    """Print rows of a text and a number, the highest first, as JSON or as a table with bars."""
+    text, number = rows[0]
+    rows = sorted(rows, key=lambda row: -row[number])
+    table = [f"{row[number]:7.3f} {'█' * round(20 * max(0, row[number])):<20} {row[text]}" for row in rows]
+    print(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else "\n".join(table))

@@ -1,0 +1,112 @@
+"""Pictures of pictures: grids, film strips, animations, score tables and loss curves.
+
+Everything returns a PIL picture, so that it can be shown in a notebook, saved or looked at in a test. Colours are
+readable for colour-blind eyes (viridis; blue and orange of Okabe & Ito 2008).
+"""
+
+import io
+import math
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .data import as_rgb, save_image, to_pil
+
+BLUE, ORANGE = "#0072b2", "#d55e00"
+
+
+def grid(pictures: list[Image.Image], columns: int = 8, captions: list[str] | None = None, side: int = 128,
+         gap: int = 4) -> Image.Image:
+    """Pictures in rows, each enlarged (without smoothing) or shrunk to `side` pixels, with captions below."""
+    columns = min(columns, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    font, line = ImageFont.load_default(11), 14
+    lines = [_wrap(caption, font, side) for caption in captions or [""] * len(pictures)]
+    below = (max(map(len, lines)) * line + 4) if captions else 0
+    sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + below + gap) + gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, picture in enumerate(pictures):
+        x, y = gap + i % columns * (side + gap), gap + i // columns * (side + below + gap)
+        smoothing = Image.Resampling.NEAREST if picture.width <= side else Image.Resampling.LANCZOS
+        sheet.paste(as_rgb(picture).resize((side, side), smoothing), (x, y))
+        for j, text in enumerate(lines[i]):
+            draw.text((x, y + side + 2 + j * line), text, fill="black", font=font)
+    return sheet
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Break a caption into lines that fit the width (a single word may still stick out)."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def pick_frames(frames: list, count: int) -> list:
+    """`count` frames spread evenly over the film, the first and the last among them."""
+    if len(frames) <= count:
+        return list(frames)
+    return [frames[round(i * (len(frames) - 1) / (count - 1))] for i in range(count)]
+
+
+def filmstrip(frames: list[Tensor], count: int = 8, side: int = 128) -> Image.Image:
+    """One row of frames, each (1, C, H, W) in [-1, 1], from the first to the last."""
+    return grid([to_pil(frame)[0] for frame in pick_frames(frames, count)], columns=count, side=side)
+
+
+def save_film(frames: list[Image.Image], path: str | Path, seconds: float = 3.0) -> None:
+    """Write an animated GIF or WebP that rests on its last frame for a second, and loops."""
+    durations = [round(1000 * seconds / len(frames))] * (len(frames) - 1) + [1000]
+    save_image(frames[0], path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor) -> Image.Image:
+    """How well each picture (column) fits each caption (row). scores: (pictures, captions)."""
+    figure, axes = _figure(3 + len(pictures) * 0.8, 1.4 + len(captions) * 0.45)
+    axes.imshow(scores.T, cmap="viridis", aspect="auto")
+    axes.set_yticks(range(len(captions)), captions, fontsize=8)
+    axes.set_xticks(range(len(pictures)), [f"picture {i + 1}" for i in range(len(pictures))], fontsize=8)
+    middle = (scores.max() + scores.min()) / 2
+    for row in range(len(captions)):
+        for column in range(len(pictures)):
+            value = scores[column, row].item()
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8,
+                      color="black" if value > middle else "white")
+    table = _to_picture(figure)
+    strip = grid(pictures, columns=len(pictures), side=min(96, table.width // len(pictures) - 4))
+    sheet = Image.new("RGB", (table.width, table.height + strip.height), "white")
+    sheet.paste(strip, ((table.width - strip.width) // 2, 0))
+    sheet.paste(table, (0, strip.height))
+    return sheet
+
+
+def loss_curve(losses: list[float], title: str = "") -> Image.Image:
+    """The loss of each step (thin) and its running mean (thick), on a logarithmic scale."""
+    figure, axes = _figure(6, 3)
+    mean, means = losses[0], []
+    for loss in losses:
+        mean = 0.98 * mean + 0.02 * loss
+        means.append(mean)
+    axes.plot(losses, color=BLUE, alpha=0.25, linewidth=0.5)
+    axes.plot(means, color=ORANGE, label="running mean")
+    axes.set(yscale="log", xlabel="step", ylabel="loss", title=title)
+    axes.legend()
+    return _to_picture(figure)
+
+
+def _figure(width: float, height: float):
+    # Figure without pyplot: no window, no global state; and imported late, for `import minit2i` must be quick
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _to_picture(figure) -> Image.Image:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return Image.open(file).convert("RGB")

@@ -1,0 +1,116 @@
+"""What helps the denoiser most in a few minutes? One choice changed at a time, equal minutes for each.
+
+python tests/bench/ablate.py [--minutes 3] [--only NAME...]. Results are kept in runs/ablate/results.csv as they come;
+a rerun skips what is there.
+"""
+
+import argparse
+import dataclasses
+import functools
+import inspect
+from pathlib import Path
+
+import torch
+from common import RUNS, SEED, Exam, append_row, machine, print_table, read_rows, sgemm
+from tqdm import tqdm
+
+from minit2i import recipes, weights
+from minit2i.samplers import unguided
+from minit2i.schedule import Schedule
+from minit2i.train import Training, fit
+from minit2i.unet import UNet
+
+CHOICES = {
+    "prediction": ("eps", "x_0", "v"),
+    "weighting": ("clipped_v", "v", "min_snr", "none"),
+    "batch": (24, 48, 96),
+    "lr": (0.7e-3, 1.5e-3, 3e-3),
+    "widths": ((48, 96), (64, 128), (96, 192)),
+    "patch": (2, 4, 8),
+}
+OF_CONFIG = ("prediction", "widths", "patch")  # chosen in UNetConfig; the others are the recipe's own
+RECIPE = {name: p.default for name, p in inspect.signature(recipes.denoiser).parameters.items()}
+DEFAULT = {key: getattr(RECIPE["config"], key) if key in OF_CONFIG else RECIPE[key] for key in CHOICES}
+
+
+def as_text(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def variants() -> dict[str, dict]:
+    """Name -> settings: the recipe's own, and each with one of them changed."""
+    result = {"default": DEFAULT}
+    for key, values in CHOICES.items():
+        for value in values:
+            if value != DEFAULT[key]:
+                result[f"{key}={as_text(value)}"] = DEFAULT | {key: value}
+    # A small error in eps is a huge one in x_0 where there is hardly any picture, and weights that count
+    # errors in x_0 or v go to infinity there. So eps also gets the weight that DDPM gives it: none.
+    result["prediction=eps,weighting=none"] = DEFAULT | {"prediction": "eps", "weighting": "none"}
+    return result
+
+
+@torch.no_grad()
+def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
+    """How far x_0_hat is off (mean squared) on n scenes, at t = 100, 200 ... 900, with the same noise for all."""
+    schedule = Schedule.cosine().shifted(model.config.log_snr_shift)
+    generator = torch.Generator().manual_seed(SEED)
+    total = 0.0
+    for i in range(0, n, 64):
+        x_0 = exam.pictures[i:i + 64]
+        denoise = unguided(model, schedule, exam.hear(exam.captions[i:i + 64]))
+        for time in range(100, 1000, 100):
+            t = torch.full((len(x_0),), time)
+            x_t = schedule.add_noise(x_0, torch.randn(x_0.shape, generator=generator), t)
+            total += (denoise(x_t, t) - x_0).square().mean().item() * len(x_0) / n / 9
+    return total
+
+
+def train_and_measure(name: str, settings: dict, minutes: float, folder: Path, exam: Exam, sheet: Path) -> dict:
+    """Train one variant; returns what it reached."""
+    config = dataclasses.replace(RECIPE["config"], **{key: settings[key] for key in OF_CONFIG})
+    recipe = recipes.denoiser(0, folder, config, settings["batch"], settings["lr"], settings["weighting"])
+    training = Training(recipe.model, recipe.lr, recipe.weight_decay, recipe.decay)
+    speed = sgemm()
+    for _ in tqdm(fit(training, recipe.loss, minutes=minutes), desc=name, unit=" steps"):
+        pass
+    model = training.average
+    grades = exam.draw(lambda captions, seed: recipes.samples(model, exam.hear, captions, seed=seed), sheet)
+    return {"parameters": sum(p.numel() for p in model.parameters()), "pictures": training.step * recipe.batch,
+            "error": x_0_error(model, exam), **grades, "sgemm": round(speed, 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=3, help="of training for each (%(default)s)")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME",
+                        help=f"only those that begin so: {', '.join(variants())}")
+    parser.add_argument("--again", action="store_true", help="also those that results.csv already has")
+    parser.add_argument("--n", type=int, default=256, help="pictures to judge for each (%(default)s)")
+    parser.add_argument("--weights", type=Path, default=weights.WEIGHTS, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, default=RUNS / "ablate", metavar="FOLDER")
+    args = parser.parse_args()
+
+    recipes.scene_pictures = functools.cache(recipes.scene_pictures)  # read once, not once for each variant
+    exam, results, finished = Exam(args.weights, args.n), args.out / "results.csv", {}
+    for name, settings in variants().items():
+        asked = {key: as_text(value) for key, value in settings.items()}
+        asked |= {"minutes": f"{args.minutes:g}", "n": str(args.n)}
+        if name.startswith(tuple(args.only)):
+            rows = [row for row in read_rows(results) if asked.items() <= row.items()]
+            if args.again or not rows:
+                sheet = args.out / f"{name}-{args.minutes:g}-minutes.png"
+                measured = train_and_measure(name, settings, args.minutes, args.weights, exam, sheet)
+                append_row(results, {"name": name, **asked, **measured})
+                rows = read_rows(results)
+            finished[name] = rows[-1]  # the latest
+
+    print(f"\n{machine()}. {args.minutes:g} minutes each. The default is "
+          + ", ".join(f"{key} {as_text(value)}" for key, value in DEFAULT.items()) + f". {exam.show_real()}\n")
+    print_table([{"changed": name, "parameters": f"{int(row['parameters']) / 1e6:.2f} M",
+                  "pictures": row["pictures"], "error of x_0_hat": f"{float(row['error']):.5f}", **exam.show(row),
+                  "sgemm, GFLOP/s": f"{float(row['sgemm']):.0f}"} for name, row in finished.items()])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What the benches share: how fast this machine multiplies, tables, and one exam for every denoiser."""
+
+import csv
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from minit2i import data, recipes, scenes, train, viz, weights
+from minit2i.batches import scene_pictures, unit
+from minit2i.judge import Judge, JudgeConfig, features, verdicts
+from minit2i.metrics import frechet_distance, wilson_interval
+
+RUNS = Path(__file__).parents[2] / "runs"
+SEED = 201  # of the exam's scenes; no recipe and no `minit2i evaluate` draws with it
+
+
+# ---- The machine ----
+
+
+def timings(work: Callable[[], object], seconds: float = 1.0) -> list[float]:
+    """Do the work once to warm up, then at least 3 times and for about `seconds`: how long each time took."""
+    work()
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < seconds:
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def sgemm(n: int = 1024) -> float:
+    """How many GFLOP/s this machine reaches when it multiplies n x n float32 matrices, measured for a second."""
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    # n^2 sums of n products each: 2 n^3 operations
+    return 2 * n**3 / statistics.median(timings(lambda: a @ b)) / 1e9
+
+
+def machine() -> str:
+    """The machine, in one line that stands beside every table."""
+    return f"{train.machine()}, torch {torch.__version__}, measured sgemm {sgemm():.0f} GFLOP/s"
+
+
+# ---- Tables ----
+
+
+def print_table(rows: list[dict]) -> None:
+    """Print rows, which have the same keys, as Markdown."""
+    for cells in (rows[0], ["---"] * len(rows[0]), *(row.values() for row in rows)):
+        print("|", " | ".join(map(str, cells)), "|")
+
+
+def percent(share: float, n: int) -> str:
+    """A share of n with its 95 % Wilson interval: "55.1 % [49, 61]"."""
+    low, high = wilson_interval(round(share * n), n)
+    return f"{100 * share:.1f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def read_rows(path: Path) -> list[dict]:
+    """The rows of a CSV file as text; none if there is no file."""
+    if not path.is_file():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append_row(path: Path, row: dict) -> None:
+    """Add a row to a CSV file at once, so that an interruption loses nothing."""
+    new = not path.is_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, row.keys())
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+# ---- The exam ----
+
+
+class Exam:
+    """The same questions to every denoiser: do pictures show what was asked for, and do they look like scenes?
+
+    Asks for combinations of the training split only. Benches compare and tune, and what is used for that must
+    not see the combinations that are held out.
+    """
+
+    def __init__(self, folder: str | Path, n: int):
+        """n: how many pictures a denoiser has to draw."""
+        self.n = n
+        self.judge = weights.load(weights.find("judge.safetensors", folder), Judge, JudgeConfig)
+        self.hear = recipes.text_of(folder)
+        pictures, self.scenes = scene_pictures("train", n + 2000, 64, seed=SEED)
+        self.pictures = unit(pictures)
+        self.captions = [scenes.full_caption(scene) for scene in self.scenes]
+        self.real = features(self.judge, self.pictures[n:])
+
+    def draw(self, draw: Callable[[list[str], int], Tensor], sheet: Path) -> dict:
+        """Let draw(captions, seed) draw the n pictures, 64 at a time; saves the first 24, grades all."""
+        starts = tqdm(range(0, self.n, 64), desc="drawing", leave=False)
+        pictures = torch.cat([draw(self.captions[i:min(i + 64, self.n)], i) for i in starts])
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        viz.grid(data.to_pil(pictures[:24]), columns=6, captions=self.captions[:24]).save(sheet)
+        return self.grade(pictures)
+
+    def grade(self, pictures: Tensor) -> dict:
+        """The judge's verdict on n pictures: the share with all right, and the Fréchet distance to real scenes."""
+        right = verdicts(self.judge, pictures, self.scenes[:self.n])["joint"]
+        return {"joint": right.float().mean().item(), "n": self.n,
+                "frechet": frechet_distance(features(self.judge, pictures), self.real)}
+
+    def show(self, grades: dict) -> dict:
+        """Grades, whether fresh or read from a CSV file, as two cells of a table."""
+        return {"all right": percent(float(grades["joint"]), int(grades["n"])),
+                "Fréchet": f"{float(grades['frechet']):.2f}"}
+
+    def show_real(self) -> str:
+        """What real pictures of the same scenes get: no denoiser can honestly do better."""
+        cells = self.show(self.grade(self.pictures[:self.n]))
+        return f"Real pictures: {cells['all right']} all right, Fréchet distance {cells['Fréchet']}."

@@ -1,0 +1,32 @@
+"""What many tests need: a folder of weights that fit together, tiny and untrained."""
+
+import pytest
+import torch
+
+from minit2i import weights
+from minit2i.clip import CLIP, CLIPConfig
+from minit2i.tokenizer import Tokenizer
+from minit2i.unet import UNet, UNetConfig
+from minit2i.upscaler import Upscaler, UpscalerConfig
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory):
+    """A folder with tokenizer.json and the weights of clip, denoiser and upscaler; do not write to it."""
+    folder = tmp_path_factory.mktemp("tiny-weights")
+    torch.manual_seed(0)
+    captions = ["a cat wearing a blue baseball cap", "a dog in a red hat", "an image of a crying face"]
+    tokenizer = Tokenizer.train(captions * 2, vocabulary=600)
+    tokenizer.save(folder / "tokenizer.json")
+    width = 32
+    clip = CLIP(CLIPConfig(width=width, depth=1, heads=2, text_width=width, text_depth=1, text_heads=2,
+                           vocabulary=tokenizer.vocabulary, embedding=width))
+    denoiser = UNet(UNetConfig(widths=(16, 32), blocks=1, heads=2, embedding=width, exit_channels=8,
+                               text_width=width, text_pooled=width))
+    torch.nn.init.normal_(denoiser.finish[-1].weight, std=0.1)  # it starts at zero, and so would its pictures
+    upscaler = Upscaler(UpscalerConfig(width=8, blocks=1))
+    words = sorted({word for caption in captions for word in caption.split()})
+    weights.save(folder / "clip.safetensors", clip, {"name": "clip"})
+    weights.save(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
+    weights.save(folder / "upscaler.safetensors", upscaler, {"name": "upscaler"})
+    return folder

@@ -1,0 +1,56 @@
+"""The judge: knows what was asked, can learn it, and does not take mush for a picture."""
+
+import torch
+
+from minit2i import scenes
+from minit2i.judge import (QUESTIONS, Judge, JudgeConfig, blend, break_pictures, half_denoise, judge_loss,
+                           shuffle_tiles, truth, verdicts)
+from minit2i.train import Training, fit
+
+
+def some(n: int) -> tuple[torch.Tensor, list[scenes.Scene]]:
+    from minit2i.data import to_tensor
+
+    drawn = [scenes.draw_scene(9, i, "all") for i in range(n)]
+    return torch.cat([to_tensor(scenes.render(scene, 64)) for scene in drawn]), drawn
+
+
+def test_the_truth_is_read_off_the_scene():
+    scene = scenes.Scene("cat", "baseball cap", "blue", "none", "green", "noto")
+    right = truth([scene])[0].tolist()
+    assert [answers[i] for answers, i in zip(QUESTIONS.values(), right, strict=True)] == [
+        "cat", "baseball cap", "blue", "none", "green", "intact"]
+
+
+def test_broken_pictures_are_changed_but_stay_pictures():
+    pictures, _ = some(6)
+    generator = torch.Generator().manual_seed(0)
+    for spoil in (shuffle_tiles, half_denoise, blend, break_pictures):
+        broken = spoil(pictures, generator)
+        assert broken.shape == pictures.shape
+        assert broken.abs().max() <= 1
+        assert ((broken - pictures).abs().mean(dim=(1, 2, 3)) > 0.01).all(), spoil.__name__
+
+
+def test_shuffled_tiles_keep_every_pixel():
+    pictures, _ = some(2)
+    shuffled = shuffle_tiles(pictures, torch.Generator().manual_seed(0))
+    assert torch.equal(shuffled.flatten(2).sort().values, pictures.flatten(2).sort().values)
+
+
+def test_it_learns_a_few_pictures_and_their_broken_twins():
+    torch.manual_seed(0)
+    pictures, drawn = some(12)
+    broken = break_pictures(pictures, torch.Generator().manual_seed(0))
+    right = truth(drawn)
+    of_broken = right.clone()
+    of_broken[:, -1] = 0
+    model = Judge(JudgeConfig(widths=(16, 24, 32)))
+    training = Training(model, lr=4e-3, decay=0.9)
+    both, answers = torch.cat([pictures, broken]), torch.cat([right, of_broken])
+    for _ in fit(training, lambda m, _: judge_loss(m, both, answers), steps=120):
+        pass
+    assert verdicts(training.average, pictures, drawn)["joint"].float().mean() > 0.9
+    assert verdicts(training.average, broken, drawn)["intact"].float().mean() < 0.1
+    # the right pictures for the wrong scenes
+    assert verdicts(training.average, pictures, drawn[1:] + drawn[:1])["joint"].float().mean() < 0.2

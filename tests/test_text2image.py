@@ -1,0 +1,93 @@
+"""Prompt to picture: sizes, seeds, batches, films, choosing the best, and what the shipped weights draw."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from minit2i import scenes, weights
+from minit2i.data import InputError
+from minit2i.judge import Judge, JudgeConfig, verdicts
+from minit2i.text2image import Film, TextToImage
+
+CAT = "a cat wearing a blue baseball cap"
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_weights):
+    return TextToImage.load(tiny_weights)
+
+
+def pixels(picture) -> np.ndarray:
+    return np.asarray(picture, dtype=float)
+
+
+@pytest.mark.parametrize("size", [64, 256, 1024])
+def test_pictures_have_the_size_asked_for(tiny, size):
+    assert [picture.size for picture in tiny(CAT, steps=2, size=size)] == [(size, size)]
+
+
+def test_the_same_seed_draws_the_same_picture_and_another_seed_another(tiny):
+    first, again, other = (tiny(CAT, seed=seed, steps=3, size=64)[0] for seed in (1, 1, 2))
+    assert np.array_equal(pixels(first), pixels(again))
+    assert not np.array_equal(pixels(first), pixels(other))
+
+
+def test_a_picture_does_not_depend_on_the_size_of_its_batch(tiny):
+    alone = tiny(CAT, seed=3, steps=3, size=64)
+    first = tiny([CAT, "a dog in a red hat"], n=2, seed=3, steps=3, size=64)
+    assert len(first) == 4
+    assert np.abs(pixels(alone[0]) - pixels(first[0])).max() <= 1  # rounding differs with the batch
+
+
+def test_the_film_holds_every_step(tiny):
+    film = Film([], [])
+    tiny(CAT, steps=5, size=64, film=film)
+    assert len(film.x_t) == len(film.x_0_hat) == 5
+    assert film.x_t[0].shape == (1, 3, 64, 64)
+    assert 0.9 < film.x_t[0].std() < 1.1  # it begins as pure noise
+
+
+def test_best_of_keeps_what_clip_likes_most(tiny):
+    chosen = tiny._best(small := torch.randn(6, 3, 64, 64), [CAT, "a dog"], 3)
+    for i, prompt in enumerate([CAT, "a dog"]):
+        with torch.no_grad():
+            scores = tiny.clip.embed_pictures(small[3 * i:3 * i + 3]) @ tiny.clip.embed_texts(tiny.tokenizer([prompt]))[0]
+        assert torch.equal(chosen[i], small[3 * i + scores.argmax()])
+
+
+def test_unknown_words_are_named_with_their_neighbours(tiny):
+    assert tiny.unknown_words("a catt wearing a zzz cap, 🎩") == {"catt": ["cat"], "zzz": []}
+    with pytest.warns(UserWarning, match="'catt' never occurred.*cat"):
+        tiny("a catt", steps=1, size=64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tiny(CAT, steps=1, size=64)
+
+
+def test_impossible_wishes_are_refused_in_one_line(tiny):
+    for wish in ({"size": 100}, {"n": 0}, {"best_of": 0}, {"steps": 0}, {"sampler": "magic"}):
+        with pytest.raises(ValueError, match=r"must be|at least"):
+            tiny(CAT, **{"steps": 1, **wish})
+    with pytest.raises(InputError):
+        tiny([])
+
+
+def test_the_shipped_weights_fit_in_25_megabytes():
+    files = list(weights.WEIGHTS.glob("*.safetensors"))
+    assert {file.stem for file in files} == {"clip", "denoiser", "denoiser-fashion", "upscaler", "judge", "judge-fashion"}
+    assert sum(file.stat().st_size for file in files) < 25e6
+    for file in files:
+        card = weights.read_card(file)
+        assert {"command", "commit", "data", "seed", "steps", "minutes", "machine"} <= card.keys()
+        assert card["minutes"] <= 180
+
+
+def test_the_shipped_weights_draw_what_the_words_say():
+    # A few combinations that training never saw; `minit2i evaluate` measures it properly.
+    t2i = TextToImage.load()
+    judge = weights.load(weights.WEIGHTS / "judge.safetensors", Judge, JudgeConfig)
+    asked = [scenes.draw_scene(55, i, "held_out") for i in range(24)]
+    drawn = t2i.draw([scenes.full_caption(scene) for scene in asked], steps=15)
+    assert verdicts(judge, drawn, asked)["joint"].float().mean() >= 0.75

@@ -1,0 +1,88 @@
+"""The denoiser: shapes, hearing words, indifference to padding, and learning a batch by heart."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from minit2i.clip import Text
+from minit2i.recipes import denoising_loss
+from minit2i.samplers import sample, unguided
+from minit2i.schedule import Schedule
+from minit2i.train import Training, fit
+from minit2i.unet import UNet, UNetConfig
+
+TINY = UNetConfig(picture_size=16, patch=2, widths=(16, 32), blocks=1, heads=2, embedding=32, exit_channels=8,
+                  text_width=12, text_pooled=10)
+
+
+def some_text(n: int, tokens: int = 5) -> Text:
+    return Text(torch.randn(n, tokens, 12), torch.ones(n, tokens, dtype=torch.bool), torch.randn(n, 10))
+
+
+def awake(config: UNetConfig) -> UNet:
+    """An untrained network answers 0 by design; random last layers make its parts audible."""
+    torch.manual_seed(0)
+    model = UNet(config).eval()
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+@pytest.mark.parametrize("config", [
+    TINY,
+    UNetConfig(channels=1, picture_size=32, patch=2, widths=(16, 32), blocks=2, text_width=0, text_pooled=0),
+    UNetConfig(patch=4, widths=(16, 32, 48), blocks=1, text_width=12, text_pooled=10),
+])
+def test_the_answer_has_the_shape_of_the_question(config):
+    x_t = torch.randn(3, config.channels, config.picture_size, config.picture_size)
+    text = some_text(3) if config.text_width else None
+    assert awake(config)(x_t, torch.tensor([0, 500, 999]), text).shape == x_t.shape
+
+
+def test_words_and_time_matter():
+    model, x_t, t = awake(TINY), torch.randn(2, 3, 16, 16), torch.tensor([500, 500])
+    text, other = some_text(2), some_text(2)
+    with torch.no_grad():
+        answer = model(x_t, t, text)
+        by_tokens = model(x_t, t, Text(other.tokens, text.mask, text.pooled))
+        by_pooled = model(x_t, t, Text(text.tokens, text.mask, other.pooled))
+        by_time = model(x_t, t - 400, text)
+    for changed in (by_tokens, by_pooled, by_time):
+        assert (changed - answer).abs().amax() > 1e-3
+
+
+def test_masked_tokens_are_not_heard():
+    model, x_t, t = awake(TINY), torch.randn(2, 3, 16, 16), torch.tensor([10, 900])
+    text = some_text(2)
+    longer = Text(torch.cat([text.tokens, 100 * torch.randn(2, 4, 12)], dim=1),
+                  torch.cat([text.mask, torch.zeros(2, 4, dtype=torch.bool)], dim=1), text.pooled)
+    with torch.no_grad():
+        assert_close(model(x_t, t, longer), model(x_t, t, text))
+
+
+def test_a_picture_does_not_see_its_neighbours_in_the_batch():
+    model, x_t, t, text = awake(TINY), torch.randn(3, 3, 16, 16), torch.tensor([1, 400, 800]), some_text(3)
+    with torch.no_grad():
+        together = model(x_t, t, text)
+        alone = model(x_t[1:2], t[1:2], Text(*(part[1:2] for part in text)))
+    assert_close(together[1:2], alone, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x_0", "v"])
+def test_two_pictures_are_learnt_by_heart_and_drawn_from_their_words(prediction):
+    # Two flat pictures with two texts: after a minute part of a second, each text draws its own.
+    config = UNetConfig(**{**vars(TINY), "prediction": prediction})
+    torch.manual_seed(0)
+    model, text, schedule = UNet(config), some_text(2), Schedule.cosine()
+    x_0 = torch.tensor([0.8, -0.8])[:, None, None, None].expand(2, 3, 16, 16)
+
+    def loss(model, generator):
+        many = torch.arange(16) % 2
+        return denoising_loss(model, schedule, x_0[many], Text(*(part[many] for part in text)), generator, "v")
+
+    training = Training(model, lr=4e-3, decay=0.9)
+    losses = [loss for _, loss in fit(training, loss, steps=150)]
+    assert sum(losses[-10:]) < 0.3 * sum(losses[:10])
+    drawn = sample(unguided(training.average, schedule, text), (2, 3, 16, 16), schedule, steps=10)
+    assert_close(drawn.mean(dim=(1, 2, 3)), torch.tensor([0.8, -0.8]), atol=0.15, rtol=0)
