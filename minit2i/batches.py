@@ -1,10 +1,12 @@
-"""Whole sets as tensors in memory, ready to be drawn from at random: what a training step eats.
+"""What a training step eats: whole sets as tensors in memory, and ways to draw batches from them.
 
 Shapes: N pictures of a set, B of a batch, C channels, H W height and width. uint8 in memory, a quarter of the
 bytes of float32; `unit` makes the [-1, 1] of the models.
 """
 
 import hashlib
+import random
+from collections import defaultdict
 
 import numpy as np
 import torch
@@ -33,12 +35,12 @@ def unit(pictures: Tensor) -> Tensor:
 def emoji_art(size: int, styles: tuple[str, ...] = scenes.STYLES) -> tuple[Tensor, list[dict]]:
     """All emoji of these styles as premultiplied RGBA (N, 4, size, size) uint8, and their names and keywords."""
     rows = data.load("emoji")
+    rows = rows.select([i for i, style in enumerate(rows["style"]) if style in styles])
     art, words = [], []
     for row in tqdm(rows, desc="reading emoji", leave=False):
-        if row["style"] in styles:
-            # Premultiplied ("RGBa"), so that shrinking does not mix in the colour of invisible pixels.
-            art.append(np.asarray(row["image"].convert("RGBA").convert("RGBa").resize((size, size), Image.BOX)))
-            words.append({"name": row["name"], "keywords": row["keywords"], "style": row["style"]})
+        # Premultiplied ("RGBa"), so that shrinking does not mix in the colour of invisible pixels.
+        art.append(np.asarray(row["image"].convert("RGBA").convert("RGBa").resize((size, size), Image.Resampling.BOX)))
+        words.append({"name": row["name"], "keywords": row["keywords"], "style": row["style"]})
     return torch.from_numpy(np.stack(art)).permute(0, 3, 1, 2), words
 
 
@@ -82,3 +84,35 @@ def soften(pictures: Tensor, generator: Generator) -> Tensor:
     noise = 0.1 * torch.rand(B, 1, 1, 1, generator=generator) * (torch.rand(B, 1, 1, 1, generator=generator) < 0.5)
     mixed = (1 - share) * pictures + share * blurred + noise * torch.randn(pictures.shape, generator=generator)
     return mixed.clamp(-1, 1)
+
+
+def pick(n: int, count: int, generator: Generator) -> Tensor:
+    """`count` random indices below n."""
+    return torch.randint(n, (count,), generator=generator)
+
+
+def words_rng(generator: Generator) -> random.Random:
+    """A Python generator for captions, seeded by the one that the checkpoint keeps."""
+    return random.Random(int(torch.randint(2**62, (1,), generator=generator)))
+
+
+def emoji_caption(words: dict, rng: random.Random) -> str:
+    """One way to say what an emoji shows: its name, or one or two of its keywords."""
+    if not words["keywords"] or rng.random() < 0.5:
+        return rng.choice(("{}", "{}", "{} emoji", "a picture of {}", "an image of {}")).format(words["name"])
+    chosen = rng.sample(words["keywords"], min(len(words["keywords"]), rng.choice((1, 1, 2))))
+    return rng.choice(("{}", "something {}", "a picture of {}")).format(" ".join(chosen))
+
+
+def alike(drawn: list[scenes.Scene]) -> list[list[int]]:
+    """Groups of scenes (indices) that share two attributes, of at least 32.
+
+    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of hat, and
+    does not. Among scenes of one animal and one colour it has to.
+    """
+    shared = (("animal", "colour"), ("animal", "headwear"), ("headwear", "colour"), ("animal", "background"))
+    groups = defaultdict(list)
+    for i, scene in enumerate(drawn):
+        for pair in shared:
+            groups[pair, *(getattr(scene, name) for name in pair)].append(i)
+    return [group for group in groups.values() if len(group) >= 32]

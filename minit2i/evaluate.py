@@ -71,9 +71,10 @@ def copy_check(pictures: Tensor, training: Tensor):
     small = torch.nn.functional.avg_pool2d(pictures, 4).flatten(1)
     others = torch.cat([torch.nn.functional.avg_pool2d(unit(part), 4).flatten(1) for part in training.split(4096)])
     nearest = unit(training[torch.cdist(small, others).argmin(dim=1)])
-    rows = [picture for i in range(0, len(pictures), 8)
-            for picture in (*pictures[i:i + 8], *nearest[i:i + 8])]
-    return viz.grid(data.to_pil(torch.stack(rows)), columns=8, side=96)
+    columns = min(8, len(pictures))
+    rows = [picture for i in range(0, len(pictures), columns)
+            for picture in (*pictures[i:i + columns], *nearest[i:i + columns])]
+    return viz.grid(data.to_pil(torch.stack(rows)), columns, side=96)
 
 
 def measure_fashion(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
@@ -157,7 +158,8 @@ def measure_upscaler(model: Upscaler, n: int) -> dict:
     return result
 
 
-def evaluate(folder: str | Path = weights.WEIGHTS, n: int = 2000, seed: int = 0, sheet: str | Path | None = None) -> dict:
+def evaluate(folder: str | Path = weights.WEIGHTS, n: int = 2000, seed: int = 0,
+             sheet: str | Path | None = None) -> dict:
     """Measure the weights in `folder`. n: pictures a figure. sheet: where to save the copy check.
 
     Raises InputError if weights are missing.
@@ -197,7 +199,8 @@ def print_report(result: dict) -> None:
         if "interval" in entry:
             line(name, entry)
         else:
-            print(f"  {name:<34}R@1 {100 * entry['r_at_1']:.1f} %, R@10 {100 * entry['r_at_10']:.1f} %, n = {entry['n']}")
+            print(f"  {name:<34}R@1 {100 * entry['r_at_1']:.1f} %, R@10 {100 * entry['r_at_10']:.1f} %, "
+                  f"n = {entry['n']}")
     print("Upscaler, x4")
     for name, entry in result["upscaler"].items():
         print(f"  {name:<10}PSNR {entry['psnr_ours']:.2f} dB (bicubic {entry['psnr_bicubic']:.2f}), "

@@ -5,7 +5,6 @@ at meanwhile. The loop (train.py) is the same for all.
 """
 
 import random
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,19 @@ from PIL import Image
 from torch import Generator, Tensor, nn
 
 from . import data, scenes, viz, weights
-from .batches import emoji_art, fashion_pictures, on_backgrounds, scene_pictures, soften, unit, unseen_emoji
+from .batches import (
+    alike,
+    emoji_art,
+    emoji_caption,
+    fashion_pictures,
+    on_backgrounds,
+    pick,
+    scene_pictures,
+    soften,
+    unit,
+    unseen_emoji,
+    words_rng,
+)
 from .clip import CLIP, CLIPConfig, Text, contrastive_loss
 from .judge import QUESTIONS, Judge, JudgeConfig, break_pictures, judge_loss, truth
 from .samplers import guided, sample
@@ -41,24 +52,6 @@ class Recipe:
     note: dict | None = None
 
 
-def pick(n: int, count: int, generator: Generator) -> Tensor:
-    """`count` random indices below n."""
-    return torch.randint(n, (count,), generator=generator)
-
-
-def words_rng(generator: Generator) -> random.Random:
-    """A Python generator for captions, seeded by the one that the checkpoint keeps."""
-    return random.Random(int(torch.randint(2**62, (1,), generator=generator)))
-
-
-def emoji_caption(words: dict, rng: random.Random) -> str:
-    """One way to say what an emoji shows: its name, or one or two of its keywords."""
-    if not words["keywords"] or rng.random() < 0.5:
-        return rng.choice(("{}", "{}", "{} emoji", "a picture of {}", "an image of {}")).format(words["name"])
-    chosen = rng.sample(words["keywords"], min(len(words["keywords"]), rng.choice((1, 1, 2))))
-    return rng.choice(("{}", "something {}", "a picture of {}")).format(" ".join(chosen))
-
-
 def tokenizer() -> Tokenizer:
     """Learn the tokenizer from scene captions of the training split and from emoji names and keywords."""
     rng = random.Random(0)
@@ -68,13 +61,13 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.train(texts)
 
 
-def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES) -> Recipe:
-    """CLIP on emoji (of the given styles) and training scenes, half a batch each."""
+def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES, of_scenes: int = 64) -> Recipe:
+    """CLIP on emoji (of the given styles) and training scenes, `of_scenes` of the latter in each batch of 192."""
     words = Tokenizer.load(weights.find("tokenizer.json", folder))
     pictures, drawn = scene_pictures("train", 40_000, 64, seed=1)
     art, names = emoji_art(64, styles)
     schedule, groups = Schedule.cosine(), alike(drawn)
-    batch, of_scenes, group = 192, 64, 16
+    batch, group = 192, 16
 
     def loss(model: CLIP, generator: Generator) -> Tensor:
         rng = words_rng(generator)
@@ -96,21 +89,20 @@ def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES) -> Re
 
     torch.manual_seed(seed)
     model = CLIP(CLIPConfig(vocabulary=words.vocabulary, context=words.context))
-    return Recipe(model, loss, sheet, batch, minutes=25, lr=1.5e-3, weight_decay=0.1)
+    return Recipe(model, loss, sheet, batch, minutes=24, lr=1.5e-3, weight_decay=0.1)
 
 
-def alike(drawn: list[scenes.Scene]) -> list[list[int]]:
-    """Groups of scenes (indices) that share two attributes, of at least 32.
+def clip_pictures(seed: int, folder: Path) -> Recipe:
+    """Lock the text tower of a trained CLIP and let the image tower catch up, mostly on emoji.
 
-    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of hat, and
-    does not. Among scenes of one animal and one colour it has to.
+    The words mean what they meant before, so a denoiser that was trained to hear them still does.
+    Source: Zhai et al. 2022 (LiT), with the roles of the towers exchanged.
     """
-    shared = (("animal", "colour"), ("animal", "headwear"), ("headwear", "colour"), ("animal", "background"))
-    groups = defaultdict(list)
-    for i, scene in enumerate(drawn):
-        for pair in shared:
-            groups[pair, *(getattr(scene, name) for name in pair)].append(i)
-    return [group for group in groups.values() if len(group) >= 32]
+    recipe = clip(seed, folder, of_scenes=32)
+    recipe.model = weights.load(weights.find("clip.safetensors", folder), CLIP, CLIPConfig)
+    recipe.model.text.requires_grad_(False)
+    recipe.minutes, recipe.lr = 30, 1e-3
+    return recipe
 
 
 def text_of(folder: Path) -> Callable[[list[str]], Text]:
@@ -274,5 +266,5 @@ def judge_fashion(seed: int, folder: Path) -> Recipe:
     return Recipe(Judge(config), loss, sheet, batch, minutes=6, lr=2e-3, weight_decay=0.1)
 
 
-RECIPES = {"clip": clip, "denoiser-fashion": denoiser_fashion, "denoiser": denoiser, "upscaler": upscaler,
-           "judge": judge, "judge-fashion": judge_fashion}
+RECIPES = {"clip": clip, "clip-pictures": clip_pictures, "denoiser": denoiser, "denoiser-fashion": denoiser_fashion,
+           "upscaler": upscaler, "judge": judge, "judge-fashion": judge_fashion}

@@ -107,7 +107,7 @@ class TextToImage:
     def enlarge(self, small: Tensor, size: int) -> Tensor:
         """(B, C, 64, 64) -> (B, C, size, size): the upscaler multiplies by 4, once or twice."""
         while self.upscaler is not None and small.shape[-1] < size:
-            small = upscale(self.upscaler, small)
+            small = torch.cat([upscale(self.upscaler, one) for one in small.split(1)])  # one at a time: less memory
         return small
 
     def _best(self, small: Tensor, wanted: list[str], best_of: int) -> Tensor:

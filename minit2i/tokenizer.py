@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .data import InputError
+
 BYTES = 256
 # A word is a run of letters; each digit and each other sign is a word of its own.
 WORD = re.compile(r"[^\W\d_]+|\d|[^\s\w]|_")
@@ -135,6 +137,9 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
-        """Read what `save` wrote."""
-        stored = json.loads(Path(path).read_text())
-        return cls(stored["merges"], stored["context"])
+        """Read what `save` wrote. Raises InputError if the file is missing or holds something else."""
+        try:
+            stored = json.loads(Path(path).read_text())
+            return cls(stored["merges"], stored["context"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path} holds no tokenizer; train one with: minit2i train tokenizer") from error

@@ -76,13 +76,16 @@ class Training:
         os.replace(beside, path)
 
     def load(self, path: str | Path) -> None:
-        """Go on from a checkpoint that `save` wrote for a network of the same sizes."""
-        state = torch.load(path, weights_only=True)  # never unpickle code
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        """Go on from a checkpoint that `save` wrote for a network of the same sizes, else InputError."""
+        try:
+            state = torch.load(path, weights_only=True)  # never unpickle code
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.generator.set_state(state["generator"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        except Exception as error:  # whatever a foreign or broken file makes of itself
+            raise InputError(f"{path} is no checkpoint of this network") from error
 
 
 def learning_rate(progress: float, step: int, warm_up: int = 100) -> float:

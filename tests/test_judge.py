@@ -3,8 +3,18 @@
 import torch
 
 from minit2i import scenes
-from minit2i.judge import (QUESTIONS, Judge, JudgeConfig, blend, break_pictures, half_denoise, judge_loss,
-                           shuffle_tiles, truth, verdicts)
+from minit2i.judge import (
+    QUESTIONS,
+    Judge,
+    JudgeConfig,
+    blend,
+    break_pictures,
+    half_denoise,
+    judge_loss,
+    shuffle_tiles,
+    truth,
+    verdicts,
+)
 from minit2i.train import Training, fit
 
 

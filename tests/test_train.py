@@ -107,6 +107,14 @@ def test_it_must_be_said_how_long():
         next(fit(linear(), noise_loss))
 
 
+def test_a_foreign_checkpoint_is_refused_in_one_line(tmp_path):
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    Training(nn.Linear(3, 3)).save(tmp_path / "other.pt")
+    for name in ("text.pt", "other.pt"):
+        with pytest.raises(InputError, match="no checkpoint"):
+            linear().load(tmp_path / name)
+
+
 def test_minutes_stop_it():
     began = time.perf_counter()
     assert len(list(fit(linear(), noise_loss, minutes=0.01))) > 5

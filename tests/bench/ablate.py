@@ -1,7 +1,7 @@
 """What helps the denoiser most in a few minutes? One choice changed at a time, equal minutes for each.
 
-python tests/bench/ablate.py [--minutes 3] [--only NAME...]. Results are kept in runs/ablate/results.csv as they come;
-a rerun skips what is there.
+python tests/bench/ablate.py [--minutes 3] [--only NAME...]. Results are kept in runs/ablate/results.csv as they
+come; a rerun skips what is there.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Our denoiser and one of the diffusers library, trained side by side on the same machine in the same minutes.
 
-python tests/bench/against_diffusers.py [--minutes 2 5 10 20]. The two take turns of half a minute. Interrupt it when
-you like: the same command goes on where it stopped. What is kept equal, and what not, is printed below the table.
+python tests/bench/against_diffusers.py [--minutes 2 5 10 20]. The two take turns of half a minute. Interrupt it
+when you like: the same command goes on where it stopped. What is kept equal, and what not, is printed at the end.
 """
 
 import argparse
@@ -25,12 +25,14 @@ TURN = 0.5  # minutes
 STEPS, GUIDANCE = 25, 2.0
 
 CONDITIONS = """\
-Equal: training scenes, captions (one in ten dropped) and batch size; the text features (tokens with their mask, and
-the pooled vector, all of our CLIP); AdamW with its settings, gradient clipping, the average of the weights; minutes
-of training; the learning rate (unless --lr was given) and its shape over the longest run (warm-up, flat, down to zero
-over the last half); 25 steps of DDIM with guidance 2; prompts and judge. The number of parameters is about equal.
+Equal: training scenes, captions (one in ten dropped) and batch size; the text features (tokens with their mask,
+and the pooled vector, all of our CLIP); AdamW with its settings, gradient clipping, the average of the weights;
+minutes of training; the learning rate (unless --lr was given) and its shape over the longest run (warm-up, flat,
+down to zero over the last half); 25 steps of DDIM with guidance 2; prompts and judge. The number of parameters is
+about equal.
 Each its own: the network (theirs works on the full 64x64, as is usual; ours on squares of 4x4), what it predicts
-(theirs eps with DDPMScheduler's defaults, the linear schedule and no weights; ours as in recipes.py), random numbers."""
+(theirs eps with DDPMScheduler's defaults, the linear schedule and no weights; ours as in recipes.py), the random
+numbers."""
 
 
 # ---- Theirs ----
@@ -39,7 +41,7 @@ Each its own: the network (theirs works on the full 64x64, as is usual; ours on 
 def their_network(text_width: int, pooled_width: int) -> UNet2DConditionModel:
     """A U-Net with as many parameters as ours, sized as one would on a CPU: attention at 16x16 and 8x8 only."""
     return UNet2DConditionModel(
-        sample_size=64, in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(32, 32, 64, 96),
+        sample_size=64, in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(16, 32, 64, 96),
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         norm_num_groups=8, cross_attention_dim=text_width, attention_head_dim=4,  # which is the number of heads

@@ -108,7 +108,7 @@ class Exam:
         return self.grade(pictures)
 
     def grade(self, pictures: Tensor) -> dict:
-        """The judge's verdict on n pictures: the share with all right, and the Fréchet distance to real scenes."""
+        """The judge's verdict on n pictures: the share with all right, and the Fréchet distance to scenes."""
         right = verdicts(self.judge, pictures, self.scenes[:self.n])["joint"]
         return {"joint": right.float().mean().item(), "n": self.n,
                 "frechet": frechet_distance(features(self.judge, pictures), self.real)}

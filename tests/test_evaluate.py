@@ -1,0 +1,73 @@
+"""The report: complete, with intervals that hold the value, and with baselines that mean what they say."""
+
+import json
+
+import pytest
+import torch
+
+from minit2i import scenes, weights
+from minit2i.data import to_tensor
+from minit2i.evaluate import attributes, copy_check, evaluate, print_report, share
+from minit2i.judge import QUESTIONS, Judge, JudgeConfig
+from minit2i.unet import UNet, UNetConfig
+
+
+def test_a_share_comes_with_n_and_an_interval_around_it():
+    entry = share(torch.tensor([True] * 9 + [False]))
+    assert entry["value"] == 0.9
+    assert entry["n"] == 10
+    assert entry["interval"][0] < 0.9 < entry["interval"][1]
+
+
+def test_joint_is_right_only_if_all_is_right():
+    torch.manual_seed(0)
+    drawn = [scenes.draw_scene(0, i, "all") for i in range(30)]
+    pictures = torch.cat([to_tensor(scenes.render(scene)) for scene in drawn])
+    report = attributes(Judge(JudgeConfig(widths=(8, 8))).eval(), pictures, drawn)
+    assert report.keys() == {*QUESTIONS, "joint"}
+    assert report["joint"]["value"] <= min(report[question]["value"] for question in QUESTIONS)
+
+
+def test_the_copy_check_finds_a_copy():
+    training = torch.randint(0, 256, (20, 3, 64, 64), dtype=torch.uint8)
+    pictures = training[[3, 7]].float() / 127.5 - 1
+    sheet = to_tensor(copy_check(pictures, training))
+    above, below = sheet[:, :, 4:100], sheet[:, :, 104:200]  # each row is 96 pixels high, with gaps of 4
+    assert torch.equal(above, below)
+
+
+@pytest.fixture(scope="module")
+def report(tiny_weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("judged")
+    for file in tiny_weights.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    torch.manual_seed(0)
+    fashion = UNetConfig(channels=1, picture_size=32, patch=2, widths=(16, 32), heads=2, embedding=32, text_width=32,
+                         text_pooled=32)
+    weights.save(folder / "denoiser-fashion.safetensors", UNet(fashion), {})
+    weights.save(folder / "judge.safetensors", Judge(JudgeConfig(widths=(8, 8))), {})
+    weights.save(folder / "judge-fashion.safetensors", Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,))), {})
+    return evaluate(folder, n=20, seed=0)
+
+
+def test_the_report_has_what_a_program_would_read(report):
+    report = json.loads(json.dumps(report))
+    for group in ("held_out", "seen", "ceiling"):
+        for question in ("joint", "animal", "headwear", "colour", "background", "eyewear", "intact"):
+            entry = report[group][question]
+            assert entry["n"] == 20
+            assert entry["interval"][0] <= entry["value"] <= entry["interval"][1]
+    assert report["frechet"]["real"] < report["frechet"]["generated"]  # untrained weights draw no scenes
+    assert set(report["clip"]) >= {"swap_animal", "swap_headwear", "swap_colour", "animal_naming", "emoji_noto"}
+
+
+def test_the_untrained_upscaler_measures_as_bicubic_does(report):
+    for entry in report["upscaler"].values():
+        assert entry["psnr_ours"] == pytest.approx(entry["psnr_bicubic"], abs=0.01)
+
+
+def test_the_report_can_be_read_by_people(report, capsys):
+    print_report(report)
+    printed = capsys.readouterr().out
+    for words in ("held_out.joint", "seen minus held out", "Fréchet", "PSNR"):
+        assert words in printed
