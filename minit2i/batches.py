@@ -104,15 +104,26 @@ def emoji_caption(words: dict, rng: random.Random) -> str:
     return rng.choice(("{}", "something {}", "a picture of {}")).format(" ".join(chosen))
 
 
-def alike(drawn: list[scenes.Scene]) -> list[list[int]]:
-    """Groups of scenes (indices) that share two attributes, of at least 32.
+def alike(keys: list[list]) -> list[list[int]]:
+    """Groups of at least 16 entries that share a key; keys[i] lists those of entry i. Returns their indices.
 
     Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of hat, and
     does not. Among scenes of one animal and one colour it has to.
     """
-    shared = (("animal", "colour"), ("animal", "headwear"), ("headwear", "colour"), ("animal", "background"))
     groups = defaultdict(list)
-    for i, scene in enumerate(drawn):
-        for pair in shared:
-            groups[pair, *(getattr(scene, name) for name in pair)].append(i)
-    return [group for group in groups.values() if len(group) >= 32]
+    for i, of_entry in enumerate(keys):
+        for key in of_entry:
+            groups[key].append(i)
+    return [group for group in groups.values() if len(group) >= 16]
+
+
+def scene_keys(scene: scenes.Scene) -> list[tuple]:
+    """The pairs of attributes by which scenes are alike."""
+    pairs = (("animal", "colour"), ("animal", "headwear"), ("headwear", "colour"), ("animal", "background"))
+    return [(pair, *(getattr(scene, name) for name in pair)) for pair in pairs]
+
+
+def half_alike(n: int, groups: list[list[int]], count: int, rng: random.Random) -> list[int]:
+    """`count` (a multiple of 32) indices below n: half of them at random, half in groups of 16 alike."""
+    together = [i for _ in range(count // 32) for i in rng.choices(rng.choice(groups), k=16)]
+    return [rng.randrange(n) for _ in range(count // 2)] + together

@@ -20,8 +20,10 @@ from .batches import (
     emoji_art,
     emoji_caption,
     fashion_pictures,
+    half_alike,
     on_backgrounds,
     pick,
+    scene_keys,
     scene_pictures,
     soften,
     unit,
@@ -61,18 +63,21 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.train(texts)
 
 
-def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES, of_scenes: int = 64) -> Recipe:
-    """CLIP on emoji (of the given styles) and training scenes, `of_scenes` of the latter in each batch of 192."""
+def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES) -> Recipe:
+    """CLIP on emoji and training scenes of the given styles, half of each batch from groups that are alike."""
     words = Tokenizer.load(weights.find("tokenizer.json", folder))
     pictures, drawn = scene_pictures("train", 40_000, 64, seed=1)
+    kept = [i for i, scene in enumerate(drawn) if scene.style in styles]
+    pictures, drawn = pictures[kept], [drawn[i] for i in kept]
     art, names = emoji_art(64, styles)
-    schedule, groups = Schedule.cosine(), alike(drawn)
-    batch, group = 192, 16
+    schedule = Schedule.cosine()
+    like_scenes, like_emoji = alike([scene_keys(s) for s in drawn]), alike([entry["keywords"] for entry in names])
+    of_scenes, of_emoji = 64, 128
 
     def loss(model: CLIP, generator: Generator) -> Tensor:
         rng = words_rng(generator)
-        some = [i for _ in range(of_scenes // group) for i in rng.choices(rng.choice(groups), k=group)]
-        others = pick(len(art), batch - of_scenes, generator)
+        some = half_alike(len(drawn), like_scenes, of_scenes, rng)
+        others = half_alike(len(names), like_emoji, of_emoji, rng)
         x = torch.cat([unit(pictures[some]), on_backgrounds(art[others], generator)])
         texts = [scenes.caption(drawn[i], rng) for i in some] + [emoji_caption(names[i], rng) for i in others]
         # Every fourth picture is noised, up to half of the way, so that half-denoised ones can be read too.
@@ -89,16 +94,16 @@ def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES, of_sc
 
     torch.manual_seed(seed)
     model = CLIP(CLIPConfig(vocabulary=words.vocabulary, context=words.context))
-    return Recipe(model, loss, sheet, batch, minutes=24, lr=1.5e-3, weight_decay=0.1)
+    return Recipe(model, loss, sheet, of_scenes + of_emoji, minutes=24, lr=1.5e-3, weight_decay=0.1)
 
 
 def clip_pictures(seed: int, folder: Path) -> Recipe:
-    """Lock the text tower of a trained CLIP and let the image tower catch up, mostly on emoji.
+    """Lock the text tower of a trained CLIP and let the image tower catch up.
 
     The words mean what they meant before, so a denoiser that was trained to hear them still does.
     Source: Zhai et al. 2022 (LiT), with the roles of the towers exchanged.
     """
-    recipe = clip(seed, folder, of_scenes=32)
+    recipe = clip(seed, folder)
     recipe.model = weights.load(weights.find("clip.safetensors", folder), CLIP, CLIPConfig)
     recipe.model.text.requires_grad_(False)
     recipe.minutes, recipe.lr = 30, 1e-3

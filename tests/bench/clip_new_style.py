@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common import RUNS, machine, print_table
 
-from minit2i import batches, recipes, scenes, train, weights
+from minit2i import recipes, scenes, train, weights
 from minit2i.clip import CLIP, CLIPConfig
 from minit2i.evaluate import retrieval
 from minit2i.tokenizer import Tokenizer
@@ -25,12 +25,6 @@ def main() -> None:
     out = args.out or RUNS / f"clip-without-{args.style}-{args.minutes:g}-minutes"
     styles = tuple(style for style in scenes.STYLES if style != args.style)
 
-    def scene_pictures(split: str, n: int, size: int, seed: int):
-        pictures, drawn = batches.scene_pictures(split, n, size, seed)
-        keep = [i for i, scene in enumerate(drawn) if scene.style in styles]
-        return pictures[keep], [drawn[i] for i in keep]
-
-    recipes.scene_pictures = scene_pictures  # the recipe leaves it out of the emoji, this out of the scenes too
     recipe = recipes.clip(0, args.weights, styles)
     try:
         path = train.run("clip", recipe, out, minutes=args.minutes, resume=(out / "checkpoint.pt").is_file())
