@@ -75,6 +75,12 @@ def unseen_emoji(words: list[dict]) -> Tensor:
     return torch.tensor([hashlib.sha256(entry["name"].encode()).digest()[0] < 26 for entry in words])  # 26 of 256
 
 
+def mirror_half(pictures: Tensor, generator: Generator) -> Tensor:
+    """Mirror every second picture or so, left to right: a shoe may point either way."""
+    mirrored = torch.rand(len(pictures), 1, 1, 1, generator=generator) < 0.5
+    return torch.where(mirrored, pictures.flip(3), pictures)
+
+
 def soften(pictures: Tensor, generator: Generator) -> Tensor:
     """Mild blur, noise and compression of half of the pictures: the judge should mind content, not grain."""
     small = F.interpolate(pictures, scale_factor=0.5, mode="area")

@@ -99,13 +99,20 @@ def shuffle_tiles(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def half_denoise(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """What an early guess of a denoiser looks like: a blur, with blobs of colour where noise was taken for shape."""
+    """What a poor denoiser makes of a scene: noise averaged over squares, which leaves blobs or coarse grain."""
     B, C, H, W = pictures.shape
-    small = F.interpolate(pictures, (H // 8, W // 8), mode="area")
-    strength = 0.2 + 0.6 * torch.rand(B, 1, 1, 1, generator=generator)
-    small = small + strength * torch.randn(small.shape, generator=generator)
-    grain = 0.15 * torch.rand(B, 1, 1, 1, generator=generator) * torch.randn(pictures.shape, generator=generator)
-    return (F.interpolate(small, (H, W), mode="bicubic") + grain).clamp(-1, 1)
+    result = []
+    # The larger the squares over which noise was averaged, the more noise there may have been.
+    for part, square in zip(pictures.chunk(3), (2, 4, 8), strict=False):
+        strength = square * (0.15 + 0.25 * torch.rand(len(part), 1, 1, 1, generator=generator))
+        noisy = part + strength * torch.randn(part.shape, generator=generator)
+        coarse = F.interpolate(F.avg_pool2d(noisy, square), (H, W), mode="bicubic")
+        share = 0.3 * torch.rand(len(part), 1, 1, 1, generator=generator)  # of the true picture, shining through
+        # The flat background is denoised first: half of the time it is left clean.
+        background = (part - part[:, :, :1, :1]).abs().amax(dim=1, keepdim=True) < 0.1
+        clean = background & (torch.rand(len(part), 1, 1, 1, generator=generator) < 0.5)
+        result.append(torch.where(clean, part, share * part + (1 - share) * coarse))
+    return torch.cat(result).clamp(-1, 1)
 
 
 def blend(pictures: Tensor, generator: torch.Generator) -> Tensor:

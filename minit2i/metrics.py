@@ -148,7 +148,7 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     centre = p + z**2 / (2 * n)
     half_width = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     low, high = (centre - half_width) / (1 + z**2 / n), (centre + half_width) / (1 + z**2 / n)
-    return max(0.0, low), min(1.0, high)  # at 0 or n successes rounding can step outside by 1e-17
+    return max(0.0, min(low, p)), min(1.0, max(high, p))  # at 0 or n successes rounding is off by 1e-16
 
 
 def _check_same_shape(a: Tensor, b: Tensor) -> None:

@@ -21,6 +21,7 @@ from .batches import (
     emoji_caption,
     fashion_pictures,
     half_alike,
+    mirror_half,
     on_backgrounds,
     pick,
     scene_keys,
@@ -35,7 +36,7 @@ from .judge import QUESTIONS, Judge, JudgeConfig, break_pictures, judge_loss, tr
 from .samplers import guided, sample
 from .schedule import Schedule
 from .tokenizer import Tokenizer, words_of
-from .unet import UNet, UNetConfig
+from .unet import UNet, UNetConfig, denoising_loss
 from .upscaler import Upscaler, UpscalerConfig, bicubic, degrade, random_crops
 
 
@@ -122,17 +123,6 @@ def text_of(folder: Path) -> Callable[[list[str]], Text]:
     return hear
 
 
-def denoising_loss(model: UNet, schedule: Schedule, x_0: Tensor, text: Text | None, generator: Generator,
-                   weighting: str) -> Tensor:
-    """Noise a batch at random times and ask for what was there; the weighted mean squared error."""
-    t = schedule.random_t(len(x_0), generator)
-    eps = torch.randn(x_0.shape, generator=generator)
-    x_t = schedule.add_noise(x_0, eps, t)
-    prediction = model(x_t, t, text)
-    error = (prediction - schedule.target(model.prediction, x_0, eps, t)).square().mean(dim=(1, 2, 3))  # (B,)
-    return (schedule.loss_weight(t, model.prediction, weighting) * error).mean()
-
-
 def dropped(captions: list[str], rng: random.Random) -> list[str]:
     """Every tenth caption is left empty, so that the denoiser also learns to dream without words."""
     return ["" if rng.random() < 0.1 else caption for caption in captions]
@@ -171,7 +161,7 @@ def denoiser(seed: int, folder: Path, config: UNetConfig = UNetConfig(), batch: 
     torch.manual_seed(seed)
     rng = random.Random(0)
     note = {"words": sorted({word for scene in drawn for word in words_of(scenes.caption(scene, rng))})}
-    return Recipe(UNet(config), loss, sheet, batch, minutes=75, lr=lr, note=note)
+    return Recipe(UNet(config), loss, sheet, batch, minutes=53, lr=lr, note=note)
 
 
 def denoiser_fashion(seed: int, folder: Path) -> Recipe:
@@ -184,9 +174,7 @@ def denoiser_fashion(seed: int, folder: Path) -> Recipe:
     def loss(model: UNet, generator: Generator) -> Tensor:
         rng = words_rng(generator)
         some = pick(len(pictures), batch, generator)
-        x_0 = unit(pictures[some])
-        mirrored = torch.rand(batch, 1, 1, 1, generator=generator) < 0.5
-        x_0 = torch.where(mirrored, x_0.flip(3), x_0)
+        x_0 = mirror_half(unit(pictures[some]), generator)
         return denoising_loss(model, schedule, x_0, hear(dropped([captions[i] for i in some], rng)), generator, "v")
 
     prompts = sorted(set(captions)) * 4
@@ -195,7 +183,8 @@ def denoiser_fashion(seed: int, folder: Path) -> Recipe:
         return viz.grid(data.to_pil(samples(model, hear, prompts)), columns=len(prompts) // 4)
 
     torch.manual_seed(seed)
-    return Recipe(UNet(config), loss, sheet, batch, minutes=15, lr=1.5e-3, note={"words": sorted(set(captions))})
+    note = {"words": sorted({word for caption in set(captions) for word in words_of(caption)})}
+    return Recipe(UNet(config), loss, sheet, batch, minutes=5, lr=1.5e-3, note=note)
 
 
 def upscaler(seed: int, folder: Path) -> Recipe:
@@ -257,9 +246,7 @@ def judge_fashion(seed: int, folder: Path) -> Recipe:
 
     def loss(model: Judge, generator: Generator) -> Tensor:
         some = pick(len(pictures), batch, generator)
-        mirrored = torch.rand(batch, 1, 1, 1, generator=generator) < 0.5
-        x = unit(pictures[some])
-        return F.cross_entropy(model(torch.where(mirrored, x.flip(3), x))[0], labels[some])
+        return F.cross_entropy(model(mirror_half(unit(pictures[some]), generator))[0], labels[some])
 
     @torch.no_grad()
     def sheet(model: Judge) -> Image.Image:

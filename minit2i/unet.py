@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from .clip import Text
 from .layers import Attention, ResidualBlock, timestep_embedding
+from .schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -128,3 +129,17 @@ class UNet(nn.Module):
     def _block(self, step: nn.ModuleDict, x: Tensor, embedding: Tensor, text: Text | None) -> Tensor:
         x = step["block"](x, embedding)
         return step["attend"](x, text) if step["attend"] is not None else x
+
+
+def denoising_loss(model: UNet, schedule: Schedule, x_0: Tensor, text: Text | None, generator: Generator,
+                   weighting: str) -> Tensor:
+    """Noise a batch at random times and ask for what was there; the weighted mean squared error, a scalar.
+
+    x_0: (B, C, H, W) in [-1, 1]; weighting: see `Schedule.loss_weight`. Source: Ho et al. 2020, algorithm 1.
+    """
+    t = schedule.random_t(len(x_0), generator)
+    eps = torch.randn(x_0.shape, generator=generator)
+    x_t = schedule.add_noise(x_0, eps, t)
+    prediction = model(x_t, t, text)
+    error = (prediction - schedule.target(model.prediction, x_0, eps, t)).square().mean(dim=(1, 2, 3))  # (B,)
+    return (schedule.loss_weight(t, model.prediction, weighting) * error).mean()

@@ -37,7 +37,7 @@ def digest(tensors: dict[str, Tensor]) -> str:
 
 def save(path: str | Path, model: nn.Module, card: dict) -> None:
     """Write `model` (which has a dataclass `config`) with its model card, whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def save(path: str | Path, model: nn.Module, card: dict) -> None:
     header = {"config": json.dumps(dataclasses.asdict(model.config)), "card": json.dumps(card),
               "sha256": digest(tensors)}
     beside = path.with_name(path.name + ".new")
-    save_file(tensors, beside, metadata=header)
+    beside.write_bytes(to_bytes(tensors, metadata=header))
     os.replace(beside, path)
 
 
