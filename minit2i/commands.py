@@ -3,7 +3,6 @@
 Each looks at its files before it computes, so that a mistake is found in a second and not after an hour.
 """
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -16,8 +15,6 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageOps
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 from tqdm import tqdm
 
 from . import data, viz, weights
@@ -96,10 +93,9 @@ def run_search(args) -> None:
         names = [", ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
         pictures = rows["image"]
         cache = cache_file(args) if args.data in data.SETS else None
-    query = matcher.embed_texts([shorten(args.query, matcher.tokenizer)])[0]  # (E,)
-    cosines = embed(matcher, pictures, cache) @ query  # (B,)
-    best = cosines.topk(min(args.k, len(names))).indices.tolist()
-    found = [{"name": names[i], "score": cosines[i].item()} for i in best]
+    found = matcher.search(shorten(args.query, matcher.tokenizer), pictures, args.k, cache)
+    best = [i for i, _ in found]
+    found = [{"name": names[i], "score": cosine} for i, cosine in found]
     show(found, args.json)
     captions = [f"{row['name']} {row['score']:.2f}" for row in found]
     sheet = viz.grid([ImageOps.fit(data.as_rgb(pictures[i]), (128, 128)) for i in best], captions=captions)
@@ -119,22 +115,6 @@ def pictures_in(folder: Path) -> tuple[list[str], list[Image.Image]]:
     if not names:
         raise InputError(f"{folder}: there is no picture in it that can be read")
     return names, pictures
-
-
-def embed(matcher: Matcher, pictures: Sequence[Image.Image], cache: Path | None) -> Tensor:
-    """Embed all pictures, (B, E), unless an earlier search has left the result in the cache."""
-    if cache and cache.is_file():
-        with contextlib.suppress(Exception):  # damaged: make it anew
-            return load_file(cache)["embedded"]
-    starts = tqdm(range(0, len(pictures), 64), "embedding", unit=" x 64 pictures", disable=None, leave=False)
-    embedded = torch.cat([matcher.embed(list(pictures[i:i + 64])) for i in starts])
-    if cache:
-        with contextlib.suppress(Exception):  # no place for it: the next search takes as long, no more
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            beside = cache.with_suffix(f".{os.getpid()}")
-            save_file({"embedded": embedded}, beside)
-            os.replace(beside, cache)
-    return embedded
 
 
 def cache_file(args) -> Path:

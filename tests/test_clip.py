@@ -115,7 +115,7 @@ def test_one_batch_is_learnt_by_heart(config):
     assert losses[-1] < 0.1
 
 
-def test_the_matcher_scores_classifies_and_searches():
+def test_the_matcher_scores_classifies_and_searches(tmp_path):
     torch.manual_seed(0)
     tokenizer = Tokenizer.train(["a red square", "a blue square"] * 3, vocabulary=600, context=12)
     config = CLIPConfig(**{**vars(TINY), "vocabulary": tokenizer.vocabulary})
@@ -126,7 +126,7 @@ def test_the_matcher_scores_classifies_and_searches():
         pass
     matcher, pictures = Matcher(training.model, tokenizer), to_pil(colours)
     for i, name in enumerate(names):
-        assert matcher.search(name, pictures, k=1, cache="colours")[0][0] == i
+        assert matcher.search(name, pictures, k=1, cache=tmp_path / "colours.safetensors")[0][0] == i
         probabilities = matcher.classify(pictures[i], names)
         assert_close(sum(probabilities), 1.0)
         assert probabilities[i] == max(probabilities)
