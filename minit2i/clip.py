@@ -60,7 +60,7 @@ class Text(NamedTuple):
 
 
 class ImageTower(nn.Module):
-    """A vision transformer: patches become tokens, a class token collects what they say."""
+    """A vision transformer: patches become tokens; a class token, or their mean, collects what they say."""
 
     def __init__(self, config: CLIPConfig):
         super().__init__()
@@ -73,8 +73,9 @@ class ImageTower(nn.Module):
                 QuickGELU(), nn.Conv2d(96, width, 3, stride=2, padding=1))
         else:
             self.stem = nn.Conv2d(3, width, patch, stride=patch, bias=False)
-        self.class_token = nn.Parameter(0.02 * torch.randn(width))
-        self.position = nn.Parameter(0.02 * torch.randn((config.picture_size // patch) ** 2 + 1, width))
+        self.class_token = nn.Parameter(0.02 * torch.randn(width)) if config.stem == "patch" else None
+        tokens = (config.picture_size // patch) ** 2 + (self.class_token is not None)
+        self.position = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.norm_in = nn.LayerNorm(width)
         self.blocks = nn.ModuleList(TransformerBlock(width, config.heads) for _ in range(config.depth))
         self.norm_out = nn.LayerNorm(width)
@@ -83,11 +84,14 @@ class ImageTower(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, E), not yet normalised."""
         x = self.stem(pictures).flatten(2).transpose(1, 2)  # (B, patches, D)
-        x = torch.cat([self.class_token.expand(len(x), 1, -1), x], dim=1)  # (B, 1 + patches, D)
+        if self.class_token is not None:
+            x = torch.cat([self.class_token.expand(len(x), 1, -1), x], dim=1)  # (B, 1 + patches, D)
         x = self.norm_in(x + self.position)
         for block in self.blocks:
             x = block(x)
-        return self.project(self.norm_out(x[:, 0]))
+        x = self.norm_out(x)
+        # After a convolutional stem each token knows what it sees, so their mean learns faster than a class token
+        return self.project(x[:, 0] if self.class_token is not None else x.mean(dim=1))
 
 
 class TextTower(nn.Module):

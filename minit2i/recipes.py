@@ -95,7 +95,7 @@ def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES) -> Re
 
     torch.manual_seed(seed)
     model = CLIP(CLIPConfig(vocabulary=words.vocabulary, context=words.context))
-    return Recipe(model, loss, sheet, of_scenes + of_emoji, minutes=24, lr=1.5e-3, weight_decay=0.1)
+    return Recipe(model, loss, sheet, of_scenes + of_emoji, minutes=40, lr=4e-3, weight_decay=0.1)
 
 
 def clip_pictures(seed: int, folder: Path) -> Recipe:

@@ -3,7 +3,7 @@
 A `Training` holds all that a run would lose if the power went: the network, its moving average, the
 optimiser, the random generator and the clock. Saved and loaded between two steps, it goes on bit for bit as if
 nothing had happened.
-Papers: Kingma & Ba 2015, Loshchilov & Hutter 2019 (AdamW), Karras et al. 2024 (why average the weights).
+Papers: Loshchilov & Hutter 2019 (AdamW), Karras et al. 2024 (why average the weights).
 """
 
 import copy
@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from . import weights
 from .data import DATA, InputError
+from .muon import Muon, matrices
 
 
 def device() -> torch.device:
@@ -49,7 +50,10 @@ class Training:
         self.model = model
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.lr, self.decay = lr, decay
-        self.optimiser = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+        wide = matrices(model)
+        others = [weight for weight in model.parameters() if all(weight is not other for other in wide)]
+        self.optimisers = [Muon(wide, lr, weight_decay=weight_decay), torch.optim.AdamW(
+            [{"params": others}], lr, betas=(0.9, 0.99), weight_decay=weight_decay)]
         self.generator = torch.Generator().manual_seed(seed)
         self.step = 0
         self.seconds = 0.0
@@ -69,7 +73,8 @@ class Training:
         beside = path.with_name(path.name + ".new")
         with open(beside, "wb") as file:
             torch.save({"model": self.model.state_dict(), "average": self.average.state_dict(),
-                        "optimiser": self.optimiser.state_dict(), "generator": self.generator.get_state(),
+                        "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+                        "generator": self.generator.get_state(),
                         "step": self.step, "seconds": self.seconds}, file)
             file.flush()
             os.fsync(file.fileno())
@@ -81,7 +86,8 @@ class Training:
             state = torch.load(path, weights_only=True)  # never unpickle code
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            for optimiser, its_state in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(its_state)
             self.generator.set_state(state["generator"])
             self.step, self.seconds = state["step"], state["seconds"]
         except Exception as error:  # whatever a foreign or broken file makes of itself
@@ -113,13 +119,14 @@ def fit(training: Training, batch_loss: Callable[[nn.Module, torch.Generator], T
     training.model.train()
     while progress() < 1:
         began = time.perf_counter()
-        for group in training.optimiser.param_groups:
-            group["lr"] = training.lr * learning_rate(progress(), training.step)
         loss = batch_loss(training.model, training.generator)
-        training.optimiser.zero_grad(set_to_none=True)
+        training.model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(training.model.parameters(), 1.0)
-        training.optimiser.step()
+        for optimiser in training.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = training.lr * learning_rate(progress(), training.step)
+            optimiser.step()
         training.step += 1
         training.update_average()
         training.seconds += time.perf_counter() - began

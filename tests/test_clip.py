@@ -14,7 +14,7 @@ TINY = CLIPConfig(picture_size=32, width=32, depth=2, heads=2, text_width=32, te
 
 
 def with_patches(config: CLIPConfig) -> CLIPConfig:
-    return CLIPConfig(**{**vars(config), "stem": "patch"})
+    return CLIPConfig(**{**vars(config), "stem": "patch", "patch": 8})
 
 
 def ids(*rows: list[int]) -> torch.Tensor:

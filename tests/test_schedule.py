@@ -155,7 +155,8 @@ def test_loss_weights_by_their_formulas():
     t = torch.arange(schedule.T)
     snr, alpha_bar = schedule.snr, schedule.alpha_bar
     assert_close(schedule.loss_weight(t, "v", "v"), torch.ones(schedule.T))
-    assert_close(schedule.loss_weight(t, "x_0", "v"), 1 / (1 - alpha_bar))
+    assert_close(schedule.loss_weight(t, "x_0", "v"), 1 / (1 - alpha_bar), rtol=2e-3, atol=0)
+    assert_close(schedule.loss_weight(t, "x_0", "clipped_v"), (1 + snr).clamp(max=20))
     assert_close(schedule.loss_weight(t, "eps", "v"), 1 / alpha_bar, rtol=2e-3, atol=0)
     assert_close(schedule.loss_weight(t, "x_0", "min_snr"), snr.clamp(max=5))
     assert_close(schedule.loss_weight(t, "eps", "min_snr"), snr.clamp(max=5) / snr)
@@ -181,5 +182,5 @@ def test_unknown_names_are_one_line_with_the_choices():
         schedule.to_x_0("noise", x, x, t)
     with pytest.raises(ValueError, match="prediction must be one of eps, x_0, v, not 'noise'"):
         schedule.target("noise", x, x, t)
-    with pytest.raises(ValueError, match="weighting must be one of v, min_snr, none, not 'snr'"):
+    with pytest.raises(ValueError, match="weighting must be one of v, clipped_v, min_snr, none, not 'snr'"):
         schedule.loss_weight(t, "v", "snr")

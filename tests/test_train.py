@@ -18,15 +18,15 @@ from minit2i.unet import UNet, UNetConfig
 
 
 def train_to_the_end(checkpoint: Path, started) -> None:
-    """Runs in a process of its own, to be killed: a tiny network, saved after every third step."""
+    """Runs in a process of its own, to be killed: a network just wide enough for Muon, saved after every third step."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    training = Training(nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 8)), lr=1e-2, seed=5)
+    training = Training(nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 16)), lr=1e-2, seed=5)
     if checkpoint.exists():
         training.load(checkpoint)
 
     def loss(model, generator):
-        x = torch.randn(16, 8, generator=generator)
+        x = torch.randn(16, 16, generator=generator)
         return (model(x) - x.flip(1)).square().mean()
 
     started.set()
