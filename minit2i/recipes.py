@@ -138,7 +138,7 @@ def samples(model: UNet, hear: Callable, captions: list[str], guidance_scale: fl
     return sample(denoise, shape, schedule, steps=steps, seed=seed)
 
 
-def denoiser(seed: int, folder: Path, config: UNetConfig = UNetConfig(), batch: int = 48, lr: float = 1.5e-3,
+def denoiser(seed: int, folder: Path, config: UNetConfig = UNetConfig(), batch: int = 32, lr: float = 3e-3,
              weighting: str = "clipped_v") -> Recipe:
     """The text-to-image denoiser on training scenes at 64x64."""
     hear = text_of(folder)
@@ -236,7 +236,7 @@ def judge(seed: int, folder: Path) -> Recipe:
         return viz.grid(data.to_pil(x), columns=6, captions=captions)
 
     torch.manual_seed(seed)
-    return Recipe(Judge(JudgeConfig()), loss, sheet, batch, minutes=15, lr=2e-3)
+    return Recipe(Judge(JudgeConfig()), loss, sheet, batch, minutes=13, lr=3e-3)
 
 
 def judge_fashion(seed: int, folder: Path) -> Recipe:

@@ -56,9 +56,9 @@ def test_it_learns_a_few_pictures_and_their_broken_twins():
     of_broken = right.clone()
     of_broken[:, -1] = 0
     model = Judge(JudgeConfig(widths=(16, 24, 32)))
-    training = Training(model, lr=4e-3, decay=0.9)
+    training = Training(model, lr=3e-3, decay=0.9)
     both, answers = torch.cat([pictures, broken]), torch.cat([right, of_broken])
-    for _ in fit(training, lambda m, _: judge_loss(m, both, answers), steps=120):
+    for _ in fit(training, lambda m, _: judge_loss(m, both, answers), steps=240):
         pass
     assert verdicts(training.average, pictures, drawn)["joint"].float().mean() > 0.9
     assert verdicts(training.average, broken, drawn)["intact"].float().mean() < 0.1

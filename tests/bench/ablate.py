@@ -23,10 +23,10 @@ from minit2i.unet import UNet
 CHOICES = {
     "prediction": ("eps", "x_0", "v"),
     "weighting": ("clipped_v", "v", "min_snr", "none"),
-    "batch": (24, 48, 96),
-    "lr": (0.7e-3, 1.5e-3, 3e-3),
-    "widths": ((48, 96), (64, 128), (96, 192)),
-    "patch": (2, 4, 8),
+    "batch": (16, 32, 64),
+    "lr": (1.5e-3, 3e-3, 6e-3),
+    "widths": ((24, 48, 96), (32, 64, 128), (48, 96, 192), (64, 128)),
+    "patch": (2, 4),
 }
 OF_CONFIG = ("prediction", "widths", "patch")  # chosen in UNetConfig; the others are the recipe's own
 RECIPE = {name: p.default for name, p in inspect.signature(recipes.denoiser).parameters.items()}
