@@ -161,7 +161,7 @@ def denoiser(seed: int, folder: Path, config: UNetConfig = UNetConfig(), batch: 
     torch.manual_seed(seed)
     rng = random.Random(0)
     note = {"words": sorted({word for scene in drawn for word in words_of(scenes.caption(scene, rng))})}
-    return Recipe(UNet(config), loss, sheet, batch, minutes=53, lr=lr, note=note)
+    return Recipe(UNet(config), loss, sheet, batch, minutes=47, lr=lr, note=note)
 
 
 def denoiser_fashion(seed: int, folder: Path) -> Recipe:
@@ -258,7 +258,7 @@ def judge_fashion(seed: int, folder: Path) -> Recipe:
 
     torch.manual_seed(seed)
     config = JudgeConfig(channels=1, widths=(32, 64, 96), answers=(len(names),))
-    return Recipe(Judge(config), loss, sheet, batch, minutes=6, lr=2e-3, weight_decay=0.1)
+    return Recipe(Judge(config), loss, sheet, batch, minutes=5, lr=3e-3, weight_decay=0.1)
 
 
 RECIPES = {"clip": clip, "clip-pictures": clip_pictures, "denoiser": denoiser, "denoiser-fashion": denoiser_fashion,
