@@ -12,7 +12,7 @@ import sys
 import warnings
 from importlib import metadata
 
-NETWORKS = ("tokenizer", "clip", "clip-pictures", "denoiser-fashion", "denoiser", "upscaler", "judge", "judge-fashion")
+NETWORKS = ("tokenizer", "clip", "denoiser-fashion", "denoiser", "upscaler", "judge", "judge-fashion")
 
 
 class Parser(argparse.ArgumentParser):

@@ -98,19 +98,6 @@ def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES) -> Re
     return Recipe(model, loss, sheet, of_scenes + of_emoji, minutes=40, lr=4e-3, weight_decay=0.1)
 
 
-def clip_pictures(seed: int, folder: Path) -> Recipe:
-    """Lock the text tower of a trained CLIP and let the image tower catch up.
-
-    The words mean what they meant before, so a denoiser that was trained to hear them still does.
-    Source: Zhai et al. 2022 (LiT), with the roles of the towers exchanged.
-    """
-    recipe = clip(seed, folder)
-    recipe.model = weights.load(weights.find("clip.safetensors", folder), CLIP, CLIPConfig)
-    recipe.model.text.requires_grad_(False)
-    recipe.minutes, recipe.lr = 30, 1e-3
-    return recipe
-
-
 def text_of(folder: Path) -> Callable[[list[str]], Text]:
     """The frozen text tower: captions -> what the denoiser hears of them."""
     words = Tokenizer.load(weights.find("tokenizer.json", folder))
@@ -261,5 +248,5 @@ def judge_fashion(seed: int, folder: Path) -> Recipe:
     return Recipe(Judge(config), loss, sheet, batch, minutes=5, lr=3e-3, weight_decay=0.1)
 
 
-RECIPES = {"clip": clip, "clip-pictures": clip_pictures, "denoiser": denoiser, "denoiser-fashion": denoiser_fashion,
+RECIPES = {"clip": clip, "denoiser": denoiser, "denoiser-fashion": denoiser_fashion,
            "upscaler": upscaler, "judge": judge, "judge-fashion": judge_fashion}
