@@ -153,7 +153,7 @@ def _damage(picture: Tensor, generator: torch.Generator) -> Tensor:
     picture: (3, H, W) in [-1, 1]. Returns the same.
     """
     blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
-    sigma = 0.2 + 0.8 * blur  # in pixels; 0.2 does nothing
+    sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
     window = gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)
     padded = F.pad(picture[None], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
     picture = F.conv2d(padded, window, groups=3)[0]  # (3, H, W)
