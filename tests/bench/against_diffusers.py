@@ -26,11 +26,11 @@ STEPS, GUIDANCE = 25, 2.0
 
 CONDITIONS = """\
 Equal: training scenes, captions (one in ten dropped) and batch size; the text features (tokens with their mask,
-and the pooled vector, all of our CLIP); AdamW with its settings, gradient clipping, the average of the weights;
-minutes of training; the learning rate (unless --lr was given) and its shape over the longest run (warm-up, flat,
-down to zero over the last half); 25 steps of DDIM with guidance 2; prompts and judge. The number of parameters is
-about equal.
-Each its own: the network (theirs works on the full 64x64, as is usual; ours on squares of 4x4), what it predicts
+and the pooled vector, all of our CLIP); the optimisers (Muon and AdamW) with their settings, gradient clipping, the
+average of the weights; minutes of training; the learning rate (unless --lr was given) and its shape over the longest
+run (warm-up, flat, down to zero over the last half); 25 steps of DDIM with guidance 2; prompts and judge. The number
+of parameters is about equal.
+Each its own: the network (theirs works on the full 64x64, as is usual; ours on squares of 2x2), what it predicts
 (theirs eps with DDPMScheduler's defaults, the linear schedule and no weights; ours as in recipes.py), the random
 numbers."""
 
