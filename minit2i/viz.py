@@ -4,7 +4,10 @@ Everything returns a PIL picture, so that it can be shown in a notebook, saved o
 readable for colour-blind eyes (viridis; blue and orange of Okabe & Ito 2008).
 """
 
+import base64
+import html
 import io
+import json
 import math
 from pathlib import Path
 
@@ -14,6 +17,26 @@ from torch import Tensor
 from .data import as_rgb, save_image, to_pil
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
+
+
+def show(picture, alt: str) -> None:
+    """Show a PIL picture, a matplotlib figure or a scrubber's HTML in a notebook.
+
+    alt: what it shows, for those who cannot see it. What is large as PNG, such as a photograph, becomes a JPEG.
+    """
+    from IPython.display import HTML, display
+
+    if isinstance(picture, str):
+        display(HTML(picture))
+        return
+    picture = _to_picture(picture) if hasattr(picture, "savefig") else as_rgb(picture)
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 90})):
+        file = io.BytesIO()
+        picture.save(file, kind, **options)
+        if file.tell() < 100_000:
+            break
+    mime = f"image/{kind}"
+    display({mime: base64.b64encode(file.getvalue()).decode()}, raw=True, metadata={mime: {"alt": alt}})
 
 
 def grid(pictures: list[Image.Image], columns: int = 8, captions: list[str] | None = None, side: int = 128,
@@ -62,6 +85,34 @@ def save_film(frames: list[Image.Image], path: str | Path, seconds: float = 3.0)
     """Write an animated GIF or WebP that rests on its last frame for a second, and loops."""
     durations = [round(1000 * seconds / len(frames))] * (len(frames) - 1) + [1000]
     save_image(frames[0], path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, side: int = 256) -> str:
+    """A film under a slider, as one piece of HTML that needs nothing else: all frames lie side by side in one picture.
+
+    frames: (1, C, H, W) each, in [-1, 1]. alt: what it shows, for those who cannot see it. labels: what to write
+    below each frame. The slider also obeys the arrow keys.
+    """
+    pictures = [as_rgb(to_pil(frame)[0]) for frame in frames]
+    (width, height), last = pictures[0].size, len(pictures) - 1
+    sheet = Image.new("RGB", (width * len(pictures), height))
+    for i, picture in enumerate(pictures):
+        sheet.paste(picture, (i * width, 0))
+    file = io.BytesIO()
+    sheet.save(file, "WEBP", quality=85)
+    source = base64.b64encode(file.getvalue()).decode()
+    labels = labels or [f"frame {i + 1} of {len(pictures)}" for i in range(len(pictures))]
+    move = (f"this.previousElementSibling.style.backgroundPosition = 100 * this.value / {max(1, last)} + '% 0';"
+            "this.nextElementSibling.textContent = JSON.parse(this.dataset.labels)[this.value];"
+            "this.setAttribute('aria-valuetext', this.nextElementSibling.textContent)")
+    return (
+        f'<div style="max-width: {side}px; font-family: sans-serif">'
+        f'<div role="img" aria-label="{html.escape(alt)}" style="aspect-ratio: {width} / {height}; '
+        f"image-rendering: pixelated; background: url(data:image/webp;base64,{source}) 0 0 / "
+        f'{100 * len(pictures)}% 100%"></div>'
+        f'<input type="range" min="0" max="{last}" value="0" aria-label="time" style="width: 100%; margin: 8px 0" '
+        f'data-labels="{html.escape(json.dumps(labels))}" oninput="{move}">'
+        f"<div>{html.escape(labels[0])}</div></div>")
 
 
 def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor) -> Image.Image:

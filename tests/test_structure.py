@@ -30,7 +30,7 @@ def test_a_module_is_short_enough_to_read_in_one_go(name):
 
 
 def test_the_package_can_be_read_in_an_afternoon():
-    assert sum(len(path.read_text().splitlines()) for path in MODULES.values()) <= 3520
+    assert sum(len(path.read_text().splitlines()) for path in MODULES.values()) <= 3600
 
 
 def test_imports_run_one_way():

@@ -1,0 +1,72 @@
+"""Sheets, strips and scrubbers: everything that was given is there, once, and where it belongs."""
+
+import base64
+import html
+import io
+import json
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from minit2i import viz
+
+RED, GREEN, BLUE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+
+
+def plain(colour, size=8):
+    return Image.new("RGB", (size, size), colour)
+
+
+def frame(colour):
+    return torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, 16, 16) / 127.5 - 1
+
+
+def test_a_grid_holds_every_picture_in_reading_order():
+    sheet = viz.grid([plain(RED), plain(GREEN), plain(BLUE)], columns=2, side=20, gap=4)
+    assert sheet.size == (2 * 24 + 4, 2 * 24 + 4)
+    assert [sheet.getpixel(place) for place in ((14, 14), (38, 14), (14, 38), (38, 38))] == [
+        RED, GREEN, BLUE, (255, 255, 255)]
+
+
+def test_long_captions_are_wrapped_below_their_picture():
+    without = viz.grid([plain(RED)], side=64)
+    sheet = viz.grid([plain(RED)], captions=["a cat wearing a blue baseball cap on a green background"], side=64)
+    assert sheet.width == without.width
+    below = sheet.crop((0, without.height, sheet.width, sheet.height))
+    assert below.height > 3 * 14
+    assert below.getextrema()[0][0] < 128  # something dark is written there
+
+
+@pytest.mark.parametrize("count", [2, 5, 8])
+def test_picked_frames_keep_both_ends(count):
+    frames = viz.pick_frames(list(range(50)), count)
+    assert len(frames) == count
+    assert (frames[0], frames[-1]) == (0, 49)
+    assert viz.pick_frames([1, 2], 8) == [1, 2]
+
+
+def test_a_film_has_all_frames(tmp_path):
+    viz.save_film([plain(RED), plain(GREEN), plain(BLUE)], tmp_path / "film.gif")
+    assert Image.open(tmp_path / "film.gif").n_frames == 3
+
+
+def test_a_scrubber_is_one_piece_with_every_frame_and_label():
+    frames = [frame(colour) for colour in (RED, GREEN, BLUE)]
+    page = viz.scrubber(frames, 'a "square" that <changes>', ["first", "it's second", "third"])
+    sheet = Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,([^)]+)\)", page)[1]))).convert("RGB")
+    assert sheet.size == (48, 16)
+    for i, colour in enumerate((RED, GREEN, BLUE)):
+        assert max(abs(a - b) for a, b in zip(sheet.getpixel((8 + 16 * i, 8)), colour, strict=True)) < 20
+    assert json.loads(html.unescape(re.search(r'data-labels="([^"]*)"', page)[1])) == ["first", "it's second", "third"]
+    assert 'role="img" aria-label="a &quot;square&quot; that &lt;changes&gt;"' in page
+    assert 'max="2"' in page
+    assert "http" not in page
+
+
+def test_a_score_table_and_a_loss_curve_are_pictures():
+    table = viz.score_table([plain(RED), plain(BLUE)], ["red", "blue"], torch.tensor([[9.0, 1.0], [2.0, 8.0]]))
+    assert table.width > 200
+    curve = viz.loss_curve([1.0, 0.5, 0.25], "falling")
+    assert curve.getextrema()[0] == (0, 255)
