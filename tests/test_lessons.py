@@ -5,6 +5,8 @@ What the cells compute is tested by nbval (`pytest lessons`); this is what can b
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -148,3 +150,12 @@ def test_no_solution_stands_in_a_lesson(name):
     new = [line.strip() for line in of_exercises(solution(name))[name].splitlines() if line not in stub]
     assert new, "the stub is the solution"
     assert not all(line in taught for line in new)
+
+
+def test_lessons_are_run_without_a_network():
+    code = ("import os, runpy, subprocess, sys; "
+            f"runpy.run_path({str(LESSONS / 'conftest.py')!r}); "
+            "sys.exit(subprocess.call([sys.executable, '-c', "
+            "'import socket; socket.create_connection((\"192.0.2.1\", 80), timeout=1)']))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "there is no network here" in done.stderr
