@@ -30,7 +30,7 @@ def show(picture, alt: str) -> None:
         display(HTML(picture))
         return
     picture = _to_picture(picture) if hasattr(picture, "savefig") else as_rgb(picture)
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 90})):
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 80})):
         file = io.BytesIO()
         picture.save(file, kind, **options)
         if file.tell() < 100_000:
@@ -99,7 +99,7 @@ def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, si
     for i, picture in enumerate(pictures):
         sheet.paste(picture, (i * width, 0))
     file = io.BytesIO()
-    sheet.save(file, "WEBP", quality=85)
+    sheet.save(file, "WEBP", quality=70)
     source = base64.b64encode(file.getvalue()).decode()
     labels = labels or [f"frame {i + 1} of {len(pictures)}" for i in range(len(pictures))]
     move = (f"this.previousElementSibling.style.backgroundPosition = 100 * this.value / {max(1, last)} + '% 0';"

@@ -5,6 +5,7 @@ for the student, and may return a picture. Most are made by `compare`, which nee
 try, and the mistakes that people make: a mistake is recognised by its results.
 """
 
+import contextlib
 import importlib
 import os
 import sys
@@ -163,10 +164,8 @@ def shown(value: Any) -> str:
 
 def beside(draw: Callable[[Callable], list[Image.Image]], right: Callable, answer: Callable) -> Image.Image | None:
     """What the right answer draws, above what the student's draws; None if that cannot be drawn."""
-    wanted = draw(right)
-    try:
+    wanted, yours = draw(right), []
+    with contextlib.suppress(Exception):  # a wrong answer may give anything; its message says what
         yours = draw(answer)
-        return viz.grid([*wanted, *yours], columns=len(wanted),
-                        captions=["right"] * len(wanted) + ["yours"] * len(yours))
-    except Exception:  # a wrong answer may give anything; its message says what
-        return viz.grid(wanted, columns=len(wanted), captions=["right"] * len(wanted))
+    return viz.grid([*wanted, *yours], columns=len(wanted), side=96,
+                    captions=["right"] * len(wanted) + ["yours"] * len(yours))
