@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from minit2i import viz
 from minit2i.data import InputError
-from minit2i.train import set_up_cpu
+from minit2i.train import Training, fit, set_up_cpu
 
 Test = Callable[[Any], Image.Image | None]
 
@@ -38,6 +39,18 @@ def start() -> None:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         shell.set_custom_exc((InputError,), lambda shell, kind, error, trace, tb_offset=None: print(error))
+
+
+def learn(training: Training, batch_loss: Callable, minutes: float) -> list[float]:
+    """`fit` with a progress bar that suits a notebook; returns the loss of each step."""
+    losses: list[float] = []
+    with tqdm(total=round(60 * minutes), bar_format="{l_bar}{bar}| {n:.0f} of {total} s{postfix}", file=sys.stdout,
+              ncols=90, mininterval=1) as bar:
+        for step, loss in fit(training, batch_loss, minutes=minutes):
+            losses.append(loss)
+            bar.set_postfix_str(f"step {step}, loss {sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
+            bar.update(min(training.seconds, bar.total) - bar.n)
+    return losses
 
 
 def check(name: str, answer: Any) -> None:
