@@ -1,14 +1,30 @@
 """Run lessons and keep their outputs, as they are to be committed: python lessons/execute.py lessons/02_noise.ipynb ...
 
-Writes each notebook back, with the minutes that it took in its metadata.
+Writes each notebook back, with the minutes that it took in its metadata, and its first picture, small, into
+docs/lessons for README's table.
 """
 
+import base64
+import io
 import sys
 import time
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
+
+DOCS = Path(__file__).parent.parent / "docs" / "lessons"
+
+
+def first_picture(notebook: nbformat.NotebookNode) -> Image.Image:
+    """What the lesson shows at its top: what the reader will make."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            for mime, content in output.get("data", {}).items():
+                if mime.startswith("image/"):
+                    return Image.open(io.BytesIO(base64.b64decode(content)))
+    raise ValueError("the lesson shows no picture")
 
 
 def execute(path: Path) -> None:
@@ -24,6 +40,11 @@ def execute(path: Path) -> None:
             cell.outputs = [o for o in cell.outputs if o.output_type != "stream" or o.text.strip()]
     if "minit2i" in notebook.metadata:
         notebook.metadata["minit2i"]["minutes"] = max(0.1, round(minutes, 1))
+    if path.parent.name == "lessons":
+        small = first_picture(notebook)
+        small.thumbnail((320, 160), Image.Resampling.LANCZOS)
+        DOCS.mkdir(exist_ok=True)
+        small.convert("RGB").save(DOCS / f"{path.stem[:2]}.png")
     nbformat.write(notebook, path)
     print(f"{path}: {minutes:.1f} minutes, {path.stat().st_size / 1e6:.2f} MB")
 
