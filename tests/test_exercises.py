@@ -31,7 +31,7 @@ def test_a_right_answer_is_right(hand_in):
 
 @pytest.mark.parametrize(("answer", "expected"), [
     (lambda x: x / 2, "This is what comes out when you halve it."),
-    (lambda x: x, "Tried with tensor([1.0, 2.0]): expected 2 at [0], got 1."),
+    (lambda x: x, "Tried with x = tensor([1.0, 2.0]): expected 2 at [0], got 1."),
     (lambda x: x[:1], "expected the shape (2,), got (1,)"),
     (lambda x: None, "Does it end with `return`?"),
     (lambda x: x / 0, "not a number"),

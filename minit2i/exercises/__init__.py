@@ -7,6 +7,7 @@ try, and the mistakes that people make: a mistake is recognised by its results.
 
 import contextlib
 import importlib
+import inspect
 import os
 import sys
 import traceback
@@ -88,6 +89,8 @@ def compare(right: Callable, cases: list[tuple], mistakes: dict[str, Callable] |
 
     mistakes: what a frequent mistake does ("you ...") -> a function that makes it. draw: a function -> pictures.
     """
+    names = list(inspect.signature(right).parameters)
+
     def test(answer: Callable) -> Image.Image | None:
         if not callable(answer):
             raise Wrong(f"Hand in the function itself, without calling it. This is {shown(answer)}.")
@@ -96,7 +99,8 @@ def compare(right: Callable, cases: list[tuple], mistakes: dict[str, Callable] |
             got = attempt(answer, case)
             problem = difference(got, right(*copied(case)))
             if problem:
-                problem = f"Tried with {', '.join(map(shown, case))}: {problem}"
+                tried = ", ".join(f"{name} = {shown(value)}" for name, value in zip(names, case, strict=True))
+                problem = f"Tried with {tried}: {problem}"
                 for says, mistake in (mistakes or {}).items():
                     if not difference(got, mistake(*copied(case))):
                         problem += f" This is what comes out when {says}."
@@ -121,8 +125,10 @@ def attempt(answer: Callable, case: tuple) -> Any:
     try:
         got = answer(*arguments)
     except Exception as error:  # a student's function may raise anything
-        frames = traceback.extract_tb(error.__traceback__)
-        line = f' in the line "{frames[-1].line}"' if len(frames) > 1 and frames[-1].line else ""
+        own = getattr(answer, "__code__", None)  # quote the student's line, not torch's in which it ended
+        lines = [frame.line for frame in traceback.extract_tb(error.__traceback__)
+                 if own and frame.filename == own.co_filename and frame.line]
+        line = f' in the line "{lines[-1]}"' if lines else ""
         raise Wrong(f"Your code stopped{line} with {type(error).__name__}: {error}") from None
     if any(isinstance(now, Tensor) and not torch.equal(now, before) for now, before in
            zip(arguments, case, strict=True)):

@@ -12,7 +12,7 @@ from minit2i.schedule import Schedule
 SCHEDULE = Schedule.cosine()
 TIMES = torch.tensor([100, 400, 700])
 X, EPS = torch.tensor([1.0, -0.5]).view(1, 1, 1, 2), torch.tensor([0.3, 2.0]).view(1, 1, 1, 2)
-PAIR = torch.randn(2, 2, 1, 2, 2, generator=torch.Generator().manual_seed(0))  # pictures and noise of a batch of two
+PAIR = torch.randn(2, 2, 1, 2, 3, generator=torch.Generator().manual_seed(0))  # pictures and noise of a batch of two
 BARS = torch.tensor([0.9, 0.2])  # alpha_bar of each
 
 
@@ -115,6 +115,7 @@ schedule_test = compare(
          lambda T: torch.linspace(0.99, 0.01, T),
      "the line is returned, without the way back to alpha_bar": lambda T: torch.linspace(6, -8, T),
      "the line runs upwards": lambda T: torch.sigmoid(torch.linspace(-8, 6, T)),
+     "the sign of s is wrong in the exp": lambda T: torch.sigmoid(torch.linspace(-6, 8, T)),
      "exp(s) is taken, which is the ratio, not alpha_bar": lambda T: torch.linspace(6, -8, T).exp()},
     draw_schedule)
 

@@ -12,7 +12,7 @@ from minit2i.batches import emoji_art, on_backgrounds, unseen_emoji
 from minit2i.data import to_pil
 from minit2i.exercises import Wrong, attempt, compare, difference
 from minit2i.exercises.lesson_00 import chelsea
-from minit2i.metrics import psnr
+from minit2i.metrics import luma, psnr
 from minit2i.upscaler import bicubic, degrade
 
 # ---- 04.1 ----
@@ -34,8 +34,9 @@ def draw_shuffled(answer) -> list[Image.Image]:
 
 
 shuffle_test = compare(
-    F.pixel_shuffle, [(torch.arange(4.0).view(1, 4, 1, 1), 2), (torch.arange(8.0).view(1, 4, 1, 2), 2),
-                      (torch.arange(144.0).view(2, 18, 2, 2), 3)],
+    lambda x, s: F.pixel_shuffle(x, s),
+    [(torch.arange(4.0).view(1, 4, 1, 1), 2), (torch.arange(8.0).view(1, 4, 1, 2), 2),
+     (torch.arange(144.0).view(2, 18, 2, 2), 3)],
     {"all is zero": lambda x, s: torch.zeros_like(F.pixel_shuffle(x, s)),
      "the directions are not reordered before joining": lambda x, s: x.reshape(F.pixel_shuffle(x, s).shape),
      "the two small directions are swapped": lambda x, s: F.pixel_shuffle(
@@ -60,6 +61,10 @@ decibels_test = compare(
     psnr, [two_pairs(), tuple(pair[:1] for pair in two_pairs())],
     {"nothing is measured": lambda a, b: torch.zeros(len(a)),
      "the colours are compared; use luma first": of_all_channels,
+     "the colours are compared, and on the scale from -1 to 1; use luma first":
+         lambda a, b: -10 * (a - b).square().mean(dim=(1, 2, 3)).log10(),
+     "one number is returned for the whole batch: take the mean over dim=(1, 2, 3) only":
+         lambda a, b: -10 * (luma(a) - luma(b)).square().mean().log10(),
      "the minus sign is missing": lambda a, b: -psnr(a, b),
      "the natural logarithm is taken instead of log10": lambda a, b: psnr(a, b) * 2.302585,
      "20 is used instead of 10; that is for errors that are not squared": lambda a, b: 2 * psnr(a, b)})

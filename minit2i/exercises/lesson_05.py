@@ -91,7 +91,7 @@ def artist() -> tuple[TextToImage, Judge, list[scenes.Scene]]:
     return TextToImage.load(), judge, [scenes.draw_scene(501, i, "train") for i in range(40)]
 
 
-def settings_test(answer, wanted: float = 0.8) -> Image.Image:
+def settings_test(answer, wanted: float = 0.9) -> Image.Image:
     if not callable(answer):
         raise Wrong("Hand in the function itself, without calling it.")
     settings = answer()

@@ -16,8 +16,11 @@ from minit2i.metrics import wilson_interval
 
 better_test = compare(
     lambda k_a, n_a, k_b, n_b: wilson_interval(k_a, n_a)[0] > wilson_interval(k_b, n_b)[1],
-    [(9, 10, 8, 10), (900, 1000, 800, 1000), (80, 100, 90, 100), (800, 1000, 900, 1000), (100, 100, 90, 100)],
+    [(9, 10, 8, 10), (900, 1000, 800, 1000), (80, 100, 90, 100), (800, 1000, 900, 1000), (100, 100, 90, 100),
+     (93, 100, 85, 100)],
     {"only the shares are compared, however few tries there were": lambda k_a, n_a, k_b, n_b: k_a / n_a > k_b / n_b,
+     "the lower end of A is compared with B's share, not with B's upper end":
+         lambda k_a, n_a, k_b, n_b: wilson_interval(k_a, n_a)[0] > k_b / n_b,
      "A and B are swapped":
          lambda k_a, n_a, k_b, n_b: wilson_interval(k_b, n_b)[0] > wilson_interval(k_a, n_a)[1],
      "it also says yes when B is the better one": lambda k_a, n_a, k_b, n_b: (
@@ -60,7 +63,9 @@ def nearest_test(answer) -> Image.Image:
     if [int(i) for i in found] != [5, 17, 2]:
         far = [(many - one).square().sum(dim=(1, 2, 3)).argmax().item() for one in ones]
         hint = " These are the farthest, not the nearest." if [int(i) for i in found] == far else ""
-        raise Wrong(f"Each was one of the gallery with a little noise; yours found others.{hint}", picture)
+        signed = [(many - one).sum(dim=(1, 2, 3)).argmin().item() for one in ones]
+        hint = " The differences are not squared, so they cancel out." if [int(i) for i in found] == signed else hint
+        raise Wrong(f"Expected 5, 17 and 2; yours found {', '.join(str(int(i)) for i in found)}.{hint}", picture)
     return picture
 
 
@@ -85,7 +90,7 @@ def fool_test(answer, wanted: int = 7, most: float = 0.06) -> Image.Image:
         raise Wrong(f"Return pictures of the shape {tuple(pictures.shape)}. Yours is {shown(changed)}.")
     changed = changed.detach()
     if changed.abs().max() > 1 + 1e-5:
-        raise Wrong("Some numbers lie beyond -1 and 1.")
+        raise Wrong("Some numbers lie beyond -1 and 1. End with .clamp(-1, 1).")
     if (changed - pictures).abs().max() > most + 1e-4:
         raise Wrong(f"Some numbers changed by {(changed - pictures).abs().max():.3f}; at most {most} is allowed.")
     with torch.no_grad():
