@@ -35,6 +35,7 @@ join_test = compare(
     join_pair, [([1, 2, 3, 1, 2], (1, 2), 9), ([7, 7, 7], (7, 7), 8), ([7, 7, 7, 7], (7, 7), 8), ([1], (1, 2), 9),
                 ([], (1, 2), 9), ([2, 1], (1, 2), 9)],
     {"nothing is joined": lambda ids, pair, new: list(ids),
+     "the last id is lost": lambda ids, pair, new: join_pair(ids, pair, new)[:-1],
      "only the first pair is joined": first_only,
      "an id is used in two pairs: after a join, go two places on": overlapping,
      "new is put in, but the second of the two stays": lambda ids, pair, new: [
@@ -49,11 +50,14 @@ def attention(Q: Tensor, K: Tensor, V: Tensor) -> Tensor:
 
 GENERATOR = torch.Generator().manual_seed(0)
 attention_test = compare(
-    attention, [(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0], [3.0]])),
+    attention, [(torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
+                 torch.tensor([[1.0], [3.0]])),
                 (torch.randn(3, 4, generator=GENERATOR), torch.randn(5, 4, generator=GENERATOR),
                  torch.randn(5, 2, generator=GENERATOR))],
     {"all is zero": lambda Q, K, V: torch.zeros(len(Q), V.shape[1]),
      "the agreement is not divided by the square root of d": lambda Q, K, V: torch.softmax(Q @ K.T, dim=1) @ V,
+     "the agreement is divided by the root of the number of queries, not of d":
+         lambda Q, K, V: torch.softmax(Q @ K.T / len(Q) ** 0.5, dim=1) @ V,
      "the agreement is divided by d, not by its root":
          lambda Q, K, V: torch.softmax(Q @ K.T / Q.shape[1], dim=1) @ V,
      "the softmax goes along the queries (direction 0) instead of the keys":
@@ -68,11 +72,13 @@ def of_rows(scores: Tensor) -> Tensor:
 
 
 contrastive_test = compare(
-    contrastive_loss, [(torch.tensor([[2.0, 0.0], [1.0, 1.0]]),), (torch.randn(5, 5, generator=GENERATOR),)],
+    contrastive_loss, [(torch.tensor([[2.0, 0.0, 1.0], [1.0, 1.0, 0.0], [0.0, 2.0, 3.0]]),),
+                       (torch.randn(5, 5, generator=GENERATOR),)],
     {"all is zero": lambda scores: torch.tensor(0.0),
      "only the pictures choose (rows); the captions must choose too": of_rows,
      "only the captions choose (columns); the pictures must choose too": lambda scores: of_rows(scores.T),
      "the two are added, without halving": lambda scores: of_rows(scores) + of_rows(scores.T),
+     "the sum is taken instead of the mean": lambda scores: contrastive_loss(scores) * len(scores),
      "the minus is missing": lambda scores: -contrastive_loss(scores),
      "the logarithm is missing": lambda scores: -(scores.softmax(1).diagonal().mean()
                                                   + scores.softmax(0).diagonal().mean()) / 2})

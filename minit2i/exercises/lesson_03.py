@@ -8,7 +8,7 @@ from torch import Tensor
 
 from minit2i import viz
 from minit2i.data import to_pil
-from minit2i.exercises import Wrong, compare
+from minit2i.exercises import Wrong, attempt, compare
 from minit2i.exercises.lesson_00 import chelsea
 from minit2i.samplers import Denoise, ddim, timesteps, unguided
 from minit2i.text2image import TextToImage
@@ -112,9 +112,9 @@ def question_test(answer) -> None:
 
     def both(x_0: Tensor, eps: Tensor, bar: Tensor) -> Tensor:
         got = answer(x_0, eps, bar)
-        if not isinstance(got, tuple) or len(got) != 2:
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise ValueError("return two tensors: x_t, v")
-        return torch.stack(got)
+        return torch.stack(list(got))
 
     return pair_test(both)
 
@@ -152,7 +152,10 @@ def distance(times: list[int]) -> float:
 def times_test(answer, wanted: float = 0.2) -> Image.Image:
     if not callable(answer):
         raise Wrong("Hand in the function itself, without calling it.")
-    times = [int(t) for t in answer()]
+    try:
+        times = [int(t) for t in attempt(answer, ())]
+    except (TypeError, ValueError):
+        raise Wrong("Return a list of 6 whole numbers.") from None
     if len(times) != 6 or times[0] != 999 or times != sorted(set(times), reverse=True) or times[-1] < 0:
         raise Wrong(f"Six different whole numbers are asked for, falling, the first 999. You return {times}.")
     even, yours = distance(timesteps(1000, 6)), distance(times)
@@ -161,7 +164,8 @@ def times_test(answer, wanted: float = 0.2) -> Image.Image:
     picture = viz.grid(to_pil(pictures), columns=6, side=72,
                        captions=["100 steps"] * 6 + ["6, even"] * 6 + ["6, yours"] * 6)
     if gain < wanted:
-        raise Wrong(f"Yours end {gain:+.1%} closer than the even spread; {wanted:.0%} is asked for.", picture)
+        where = f"{gain:.1%} closer" if gain > 0 else f"{-gain:.1%} farther"
+        raise Wrong(f"Yours end {where} than the even spread; {wanted:.0%} closer is asked for.", picture)
     print(f"{gain:.1%} closer than the even spread.")
     return picture
 
