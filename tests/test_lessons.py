@@ -159,3 +159,12 @@ def test_lessons_are_run_without_a_network():
             "'import socket; socket.create_connection((\"192.0.2.1\", 80), timeout=1)']))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "there is no network here" in done.stderr
+
+
+def test_readme_lists_every_lesson_with_its_minutes():
+    readme = (LESSONS.parent / "README.md").read_text()
+    for path in PATHS:
+        minutes = nbformat.read(path, 4).metadata["minit2i"]["minutes"]
+        row = next(line for line in readme.splitlines() if f"(lessons/{path.name})" in line)
+        assert f"| {minutes} |" in row, row
+        assert (LESSONS.parent / "docs" / "lessons" / f"{path.stem[:2]}.png").is_file()
