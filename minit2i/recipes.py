@@ -148,7 +148,7 @@ def denoiser(seed: int, folder: Path, config: UNetConfig = UNetConfig(), batch: 
     torch.manual_seed(seed)
     rng = random.Random(0)
     note = {"words": sorted({word for scene in drawn for word in words_of(scenes.caption(scene, rng))})}
-    return Recipe(UNet(config), loss, sheet, batch, minutes=47, lr=lr, note=note)
+    return Recipe(UNet(config), loss, sheet, batch, minutes=105, lr=lr, note=note)
 
 
 def denoiser_fashion(seed: int, folder: Path) -> Recipe:
