@@ -19,8 +19,8 @@ for i, part in enumerate(parts):
         cell.metadata |= {"tags": ["exercise" if kind == "ex" else "solution"], "exercise": options[0]}
     if kind == "check":
         cell.metadata["nbgrader"] = {
-            "grade": True, "grade_id": f"exercise-{options[0].replace('.', '-')}", "locked": True, "points": int(options[1]),
-            "schema_version": 3, "solution": False, "task": False, "cell_type": "code"}
+            "grade": True, "grade_id": f"exercise-{options[0].replace('.', '-')}", "locked": True,
+            "points": int(options[1]), "schema_version": 3, "solution": False, "task": False, "cell_type": "code"}
     cells.append(cell)
 metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
