@@ -38,6 +38,10 @@ def of_exercises(notebook) -> dict[str, str]:
     return {cell.metadata["exercise"]: cell.source for cell in code(notebook) if "exercise" in cell.metadata}
 
 
+def lesson_of(name: str):
+    return nbformat.read(next(path for path in PATHS if path.stem.startswith(name[:2])), 4)
+
+
 def solution(name: str):
     return nbformat.read(LESSONS / "solutions" / f"{name[:2]}.ipynb", 4)
 
@@ -119,7 +123,7 @@ ALL = [name for path in PATHS for name in exercises.load(path.stem[:2])]
 
 def answer_of(source: str, setup: list[str], name: str, capsys) -> str:
     """Run the setup and an answer, check it as the check cell of the lesson does, and return what that printed."""
-    lesson = nbformat.read(next(path for path in PATHS if path.stem.startswith(name[:2])), 4)
+    lesson = lesson_of(name)
     checks = next(cell.source for cell in code(lesson) if cell.source.startswith(f'check("{name}", '))
     space: dict = {}
     for part in (*setup, source):
@@ -131,7 +135,7 @@ def answer_of(source: str, setup: list[str], name: str, capsys) -> str:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_stub_is_harmless_but_wrong(name, capsys):
-    lesson = nbformat.read(next(path for path in PATHS if path.stem.startswith(name[:2])), 4)
+    lesson = lesson_of(name)
     said = answer_of(of_exercises(lesson)[name], [code(lesson)[0].source], name, capsys)
     assert f"{name}: not yet." in said
 
@@ -144,7 +148,7 @@ def test_a_solution_is_right(name, capsys):
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_solution_stands_in_a_lesson(name):
-    lesson = nbformat.read(next(path for path in PATHS if path.stem.startswith(name[:2])), 4)
+    lesson = lesson_of(name)
     stub = set(of_exercises(lesson)[name].splitlines())
     taught = "\n".join(cell.source for cell in lesson.cells)
     new = [line.strip() for line in of_exercises(solution(name))[name].splitlines() if line not in stub]

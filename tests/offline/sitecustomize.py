@@ -2,13 +2,15 @@
 
 import socket
 
-_connect = socket.socket.connect
+
+def only_here(connect):
+    def guarded(self, address):
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError("there is no network here")
+        return connect(self, address)
+
+    return guarded
 
 
-def connect(self, address):
-    if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
-        raise OSError("there is no network here")
-    return _connect(self, address)
-
-
-socket.socket.connect = socket.socket.connect_ex = connect
+socket.socket.connect = only_here(socket.socket.connect)
+socket.socket.connect_ex = only_here(socket.socket.connect_ex)
