@@ -155,7 +155,7 @@ def denoiser_fashion(seed: int, folder: Path) -> Recipe:
     """A small denoiser on Fashion-MNIST, told the class by its caption."""
     config = UNetConfig(channels=1, picture_size=32, patch=2, widths=(48, 96), blocks=1, prediction="v",
                         log_snr_shift=0.0)
-    hear, batch, schedule = text_of(folder), 96, Schedule.cosine()
+    hear, batch, schedule = text_of(folder), 32, Schedule.cosine()
     pictures, captions, _ = fashion_pictures("train")
 
     def loss(model: UNet, generator: Generator) -> Tensor:
@@ -171,7 +171,7 @@ def denoiser_fashion(seed: int, folder: Path) -> Recipe:
 
     torch.manual_seed(seed)
     note = {"words": sorted({word for caption in set(captions) for word in words_of(caption)})}
-    return Recipe(UNet(config), loss, sheet, batch, minutes=12, lr=3e-3, note=note)
+    return Recipe(UNet(config), loss, sheet, batch, minutes=20, lr=3e-3, note=note)
 
 
 def upscaler(seed: int, folder: Path) -> Recipe:

@@ -11,6 +11,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -138,12 +139,10 @@ def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor
 def loss_curve(losses: list[float], title: str = "") -> Image.Image:
     """The loss of each step (thin) and its running mean (thick), on a logarithmic scale."""
     figure, axes = _figure(6, 3)
-    mean, means = losses[0], []
-    for loss in losses:
-        mean = 0.98 * mean + 0.02 * loss
-        means.append(mean)
+    width = 1 + len(losses) // 50
+    means = np.convolve(losses, np.full(width, 1 / width), "valid")
     axes.plot(losses, color=BLUE, alpha=0.25, linewidth=0.5)
-    axes.plot(means, color=ORANGE, label="running mean")
+    axes.plot(range(width // 2, width // 2 + len(means)), means, color=ORANGE, label="running mean")
     axes.set(yscale="log", xlabel="step", ylabel="loss", title=title)
     axes.legend()
     return _to_picture(figure)

@@ -164,7 +164,7 @@ def times_test(answer, wanted: float = 0.2) -> Image.Image:
     picture = viz.grid(to_pil(pictures), columns=6, side=72,
                        captions=["100 steps"] * 6 + ["6, even"] * 6 + ["6, yours"] * 6)
     if gain < wanted:
-        where = f"{gain:.1%} closer" if gain > 0 else f"{-gain:.1%} farther"
+        where = f"{abs(gain):.1%} {'closer' if gain >= 0 else 'farther'}"
         raise Wrong(f"Yours end {where} than the even spread; {wanted:.0%} closer is asked for.", picture)
     print(f"{gain:.1%} closer than the even spread.")
     return picture
