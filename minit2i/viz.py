@@ -128,11 +128,13 @@ def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor
             value = scores[column, row].item()
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8,
                       color="black" if value > middle else "white")
-    table = _to_picture(figure)
-    strip = grid(pictures, columns=len(pictures), side=min(96, table.width // len(pictures) - 4))
-    sheet = Image.new("RGB", (table.width, table.height + strip.height), "white")
-    sheet.paste(strip, ((table.width - strip.width) // 2, 0))
-    sheet.paste(table, (0, strip.height))
+    table, box = _to_picture(figure), axes.get_window_extent()  # in this order: the box is known once it is drawn
+    step = box.width / len(pictures)
+    side = min(96, int(step) - 4)
+    sheet = Image.new("RGB", (table.width, table.height + side + 8), "white")
+    for i, picture in enumerate(pictures):
+        sheet.paste(grid([picture], side=side, gap=0), (round(box.x0 + (i + 0.5) * step - side / 2), 4))
+    sheet.paste(table, (0, side + 8))
     return sheet
 
 
