@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from minit2i import exercises, viz
 from minit2i.exercises import check, compare
@@ -57,6 +58,12 @@ def test_nbgrader_sees_an_error_for_a_wrong_answer_only(hand_in, monkeypatch):
     hand_in(double)
     with pytest.raises(AssertionError, match="you halve it"):
         hand_in(lambda x: x / 2)
+
+
+def test_nbgrader_finds_no_error_where_a_right_answer_shows_a_bar(hand_in, capsys):
+    check("99.1", lambda x: 2 * torch.stack(list(tqdm(x))))
+    said = capsys.readouterr()
+    assert "99.1: right." in said.out and said.err == ""
 
 
 @pytest.mark.parametrize(("got", "same"), [((1, 2.0), True), ([1.0, 2.0], True), (torch.tensor([1.0, 2.0]), True),

@@ -65,7 +65,8 @@ def check(name: str, answer: Any) -> None:
         return
     message = ""
     try:
-        picture = exercises[name](answer)
+        with contextlib.redirect_stderr(sys.stdout):  # nbgrader takes whatever is on stderr for a failure
+            picture = exercises[name](answer)
     except Wrong as wrong:
         message, picture = str(wrong), wrong.picture
     print(f"{name}: not yet. {message}" if message else f"{name}: right.")
