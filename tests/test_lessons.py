@@ -142,8 +142,8 @@ def test_a_stub_is_harmless_but_wrong(name, capsys):
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_solution_is_right(name, capsys):
-    solved = solution(name)
-    assert f"{name}: right." in answer_of(of_exercises(solved)[name], [code(solved)[0].source], name, capsys)
+    answer, setup = of_exercises(solution(name))[name], code(lesson_of(name))[0].source  # as in a student's notebook
+    assert f"{name}: right." in answer_of(answer, [setup], name, capsys)
 
 
 @pytest.mark.parametrize("name", ALL)
