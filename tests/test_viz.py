@@ -6,6 +6,7 @@ import io
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -65,8 +66,18 @@ def test_a_scrubber_is_one_piece_with_every_frame_and_label():
     assert "http" not in page
 
 
-def test_a_score_table_and_a_loss_curve_are_pictures():
-    table = viz.score_table([plain(RED), plain(BLUE)], ["red", "blue"], torch.tensor([[9.0, 1.0], [2.0, 8.0]]))
-    assert table.width > 200
+def test_each_picture_of_a_score_table_stands_above_its_column():
+    table = np.asarray(viz.score_table([plain(RED), plain(BLUE)], ["a long caption", "blue"],
+                                       torch.tensor([[9.0, 1.0], [2.0, 0.0]])))
+
+    def middle(colour):
+        return np.where((table == colour).all(axis=2))[1].mean()
+
+    viridis_yellow = (253, 231, 36)  # the highest score, in the first column
+    assert abs(middle(RED) - middle(viridis_yellow)) < 2
+    assert middle(BLUE) > middle(RED) + 40
+
+
+def test_a_loss_curve_is_drawn():
     curve = viz.loss_curve([1.0, 0.5, 0.25], "falling")
     assert curve.getextrema()[0] == (0, 255)
