@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from minit2i import exercises, viz
 from minit2i.exercises import check, compare
+from minit2i.train import Training
 
 
 def double(x):
@@ -64,6 +65,18 @@ def test_nbgrader_finds_no_error_where_a_right_answer_shows_a_bar(hand_in, capsy
     check("99.1", lambda x: 2 * torch.stack(list(tqdm(x))))
     said = capsys.readouterr()
     assert "99.1: right." in said.out and said.err == ""
+
+
+def test_stopping_a_training_early_keeps_what_was_learnt():
+    training = Training(torch.nn.Linear(2, 2))
+
+    def batch_loss(model, generator):
+        if training.step == 3:
+            raise KeyboardInterrupt
+        return model(torch.ones(1, 2)).square().mean()
+
+    losses = exercises.learn(training, batch_loss, minutes=1)
+    assert len(losses) == training.step == 3
 
 
 @pytest.mark.parametrize(("got", "same"), [((1, 2.0), True), ([1.0, 2.0], True), (torch.tensor([1.0, 2.0]), True),

@@ -43,10 +43,14 @@ def start() -> None:
 
 
 def learn(training: Training, batch_loss: Callable, minutes: float) -> list[float]:
-    """`fit` with a progress bar that suits a notebook; returns the loss of each step."""
+    """`fit` with a progress bar that suits a notebook; returns the loss of each step.
+
+    The notebook's stop button ends it early, and keeps what was learnt so far.
+    """
     losses: list[float] = []
-    with tqdm(total=round(60 * minutes), bar_format="{l_bar}{bar}| {n:.0f} of {total} s{postfix}", file=sys.stdout,
-              ncols=90, mininterval=1) as bar:
+    with contextlib.suppress(KeyboardInterrupt), tqdm(
+            total=round(60 * minutes), bar_format="{l_bar}{bar}| {n:.0f} of {total} s{postfix}", file=sys.stdout,
+            ncols=90, mininterval=1) as bar:
         for step, loss in fit(training, batch_loss, minutes=minutes):
             losses.append(loss)
             bar.set_postfix_str(f"step {step}, loss {sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
