@@ -78,7 +78,13 @@ def read_package(spec: str, folder: Path) -> dict[str, dict]:
     tarball = folder / f"{name.lstrip('@').replace('/', '-')}-{version}.tgz"
     if not tarball.exists():
         subprocess.run(["npm", "pack", spec, "--silent", "--pack-destination", folder], check=True)
-    wanted = {"icons.json", "chars.json", "metadata.json", "info.json", "package/annotations/en/annotations.json"}
+    wanted = {
+        "icons.json",
+        "chars.json",
+        "metadata.json",
+        "info.json",
+        "package/annotations/en/annotations.json",
+    }
     with tarfile.open(tarball) as tar:
         return {
             Path(member.name).stem: json.load(tar.extractfile(member))
@@ -106,7 +112,9 @@ class Art:
         self.icons = package["icons"]
         self.license = package["info"]["license"]["spdx"]
         self.names = {characters(code): name for code, name in package["chars"].items()}
-        self.groups = {name: group for group, names in package["metadata"]["categories"].items() for name in names}
+        self.groups = {
+            name: group for group, names in package["metadata"]["categories"].items() for name in names
+        }
 
     def svg(self, text: str, without: str = "") -> str:
         """Return the drawing as SVG, leaving out the shapes filled with the colours `without`."""
@@ -166,7 +174,9 @@ def write(rows: list[dict], features: Features, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--npm", type=Path, help="folder that keeps the npm packages")
     folder = parser.parse_args().npm or Path(tempfile.mkdtemp())
     packages = {key: read_package(spec, folder) for key, spec in PACKAGES.items()}

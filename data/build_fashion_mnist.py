@@ -64,7 +64,9 @@ def encode(pixels: np.ndarray) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--deb", type=Path, help="the package file, if it is there already")
     deb = parser.parse_args().deb
     with tempfile.TemporaryDirectory() as folder:

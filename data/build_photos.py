@@ -46,7 +46,9 @@ FEATURES = Features(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--wheel", type=Path, help="the scikit-image wheel, if it is there already")
     wheel = parser.parse_args().wheel
     with tempfile.TemporaryDirectory() as folder:

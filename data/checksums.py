@@ -11,7 +11,9 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     files = sorted(path for path in HERE.rglob("*") if path.suffix in (".parquet", ".json"))
-    sums = {path.relative_to(HERE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    sums = {
+        path.relative_to(HERE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
     (HERE / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     print(f"SHA256SUMS: {len(sums)} files")
 

@@ -31,8 +31,13 @@ def execute(path: Path) -> None:
     notebook = nbformat.read(path, 4)
     began = time.perf_counter()
     # What a progress bar wrote is joined, so that only its last state is kept
-    client = NotebookClient(notebook, timeout=1500, coalesce_streams=True, record_timing=False,
-                            resources={"metadata": {"path": path.parent}})
+    client = NotebookClient(
+        notebook,
+        timeout=1500,
+        coalesce_streams=True,
+        record_timing=False,
+        resources={"metadata": {"path": path.parent}},
+    )
     client.execute()
     minutes = (time.perf_counter() - began) / 60
     for cell in notebook.cells:

@@ -24,7 +24,9 @@ def scene_pictures(split: str, n: int, size: int, seed: int) -> tuple[Tensor, li
     pictures = np.empty((n, size, size, 3), np.uint8)
     for i, row in enumerate(tqdm(rows, desc=f"reading {split} scenes", leave=False)):
         pictures[i] = np.asarray(row["image"])
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2), [scenes.draw_scene(seed, i, split) for i in range(n)]
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2), [
+        scenes.draw_scene(seed, i, split) for i in range(n)
+    ]
 
 
 def unit(pictures: Tensor) -> Tensor:
@@ -39,7 +41,11 @@ def emoji_art(size: int, styles: tuple[str, ...] = scenes.STYLES) -> tuple[Tenso
     art, words = [], []
     for row in tqdm(rows, desc="reading emoji", leave=False):
         # Premultiplied ("RGBa"), so that shrinking does not mix in the colour of invisible pixels.
-        art.append(np.asarray(row["image"].convert("RGBA").convert("RGBa").resize((size, size), Image.Resampling.BOX)))
+        art.append(
+            np.asarray(
+                row["image"].convert("RGBA").convert("RGBa").resize((size, size), Image.Resampling.BOX)
+            )
+        )
         words.append({"name": row["name"], "keywords": row["keywords"], "style": row["style"]})
     return torch.from_numpy(np.stack(art)).permute(0, 3, 1, 2), words
 
@@ -55,8 +61,9 @@ def on_backgrounds(art: Tensor, generator: Generator, jitter: float = 0.15) -> T
     place = torch.zeros(B, 2, 3)
     place[:, 0, 0] = place[:, 1, 1] = scale
     place[:, :, 2] = shift
-    moved = F.grid_sample(art.float() / 255, F.affine_grid(place, list(art.shape), align_corners=False),
-                          align_corners=False)
+    moved = F.grid_sample(
+        art.float() / 255, F.affine_grid(place, list(art.shape), align_corners=False), align_corners=False
+    )
     colour = torch.rand(B, 3, 1, 1, generator=generator)
     colour[torch.rand(B, generator=generator) < 0.5] = 1.0
     return 2 * (moved[:, :3] + (1 - moved[:, 3:]) * colour) - 1
@@ -66,13 +73,18 @@ def fashion_pictures(split: str) -> tuple[Tensor, list[str], Tensor]:
     """Fashion-MNIST with a border to 32x32, as uint8 (N, 1, 32, 32); captions; labels (N,)."""
     rows = data.load("fashion_mnist", split=split)
     pictures = np.stack([np.asarray(row["image"]) for row in tqdm(rows, desc="reading clothes", leave=False)])
-    return (F.pad(torch.from_numpy(pictures)[:, None], (2, 2, 2, 2)), list(rows["caption"]),
-            torch.tensor(rows["label"]))
+    return (
+        F.pad(torch.from_numpy(pictures)[:, None], (2, 2, 2, 2)),
+        list(rows["caption"]),
+        torch.tensor(rows["label"]),
+    )
 
 
 def unseen_emoji(words: list[dict]) -> Tensor:
     """True for the tenth of the emoji concepts that the upscaler never sees, chosen by a hash of the name."""
-    return torch.tensor([hashlib.sha256(entry["name"].encode()).digest()[0] < 26 for entry in words])  # 26 of 256
+    return torch.tensor(
+        [hashlib.sha256(entry["name"].encode()).digest()[0] < 26 for entry in words]
+    )  # 26 of 256
 
 
 def mirror_half(pictures: Tensor, generator: Generator) -> Tensor:
@@ -87,8 +99,14 @@ def soften(pictures: Tensor, generator: Generator) -> Tensor:
     blurred = F.interpolate(small, pictures.shape[-2:], mode="bilinear", align_corners=False)
     B = len(pictures)
     share = torch.rand(B, 1, 1, 1, generator=generator) * (torch.rand(B, 1, 1, 1, generator=generator) < 0.5)
-    noise = 0.1 * torch.rand(B, 1, 1, 1, generator=generator) * (torch.rand(B, 1, 1, 1, generator=generator) < 0.5)
-    mixed = (1 - share) * pictures + share * blurred + noise * torch.randn(pictures.shape, generator=generator)
+    noise = (
+        0.1
+        * torch.rand(B, 1, 1, 1, generator=generator)
+        * (torch.rand(B, 1, 1, 1, generator=generator) < 0.5)
+    )
+    mixed = (
+        (1 - share) * pictures + share * blurred + noise * torch.randn(pictures.shape, generator=generator)
+    )
     return mixed.clamp(-1, 1)
 
 

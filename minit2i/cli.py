@@ -24,12 +24,14 @@ class Parser(argparse.ArgumentParser):
 
 def between(low: float, high: float):
     """An argparse type: a number from low to high, a whole one if low is."""
+
     def number(text: str) -> float:
         with contextlib.suppress(ValueError):
             if low <= (value := type(low)(text)) <= high:
                 return value
         kind = "whole number" if isinstance(low, int) else "number"
         raise argparse.ArgumentTypeError(f"must be a {kind} from {low} to {high}, not {text!r}")
+
     return number
 
 
@@ -44,22 +46,33 @@ def build_parser() -> Parser:
     version = "not installed"
     with contextlib.suppress(metadata.PackageNotFoundError):
         version = metadata.version("minit2i")
-    parser = Parser(prog="minit2i", description="Text to image from scratch, on a laptop.", allow_abbrev=False)
+    parser = Parser(
+        prog="minit2i", description="Text to image from scratch, on a laptop.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"minit2i {version}")
     parser.add_argument("--weights", type=folder, metavar="FOLDER", help="look here for weights first")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
 
     def command(name: str, what: str, example: str, *words: str, out: str = "", seed=False, as_json=False):
         """Add a command with its words and the options that many share; returns what adds further ones."""
-        sub = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.",
-                                  epilog=f"example:\n  minit2i {name} {example}", allow_abbrev=False,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = commands.add_parser(
+            name,
+            help=what,
+            description=f"{what[0].upper()}{what[1:]}.",
+            epilog=f"example:\n  minit2i {name} {example}",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         for word in words:
             sub.add_argument(word.lower(), metavar=word)
         if out:
-            sub.add_argument("-o", "--out", metavar="FILE", default=out, help="picture to write (%(default)s)")
+            sub.add_argument(
+                "-o", "--out", metavar="FILE", default=out, help="picture to write (%(default)s)"
+            )
         if seed:
-            sub.add_argument("--seed", type=between(0, 2**32 - 1), default=0, help="what chance starts from (0)")
+            sub.add_argument(
+                "--seed", type=between(0, 2**32 - 1), default=0, help="what chance starts from (0)"
+            )
         if as_json:
             sub.add_argument("--json", action="store_true", help="print JSON")
         # May stand on either side of the command's name; SUPPRESS, so that the first is not forgotten.
@@ -67,43 +80,86 @@ def build_parser() -> Parser:
         return sub.add_argument
 
     count, steps = between(1, 64), between(1, 1000)
-    add = command("generate", "draw a picture of what the prompt says",
-                  '"a cat wearing a blue baseball cap" -o cat.png --film making-of.gif',
-                  "PROMPT", out="picture.png", seed=True)
+    add = command(
+        "generate",
+        "draw a picture of what the prompt says",
+        '"a cat wearing a blue baseball cap" -o cat.png --film making-of.gif',
+        "PROMPT",
+        out="picture.png",
+        seed=True,
+    )
     add("-n", type=count, default=1, help="how many pictures: picture-1.png, picture-2.png, ...")
     add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
     add("--guidance", type=between(0.0, 100.0), default=3.0, help="how much to heed the words (%(default)s)")
     add("--size", type=int, choices=(64, 256, 1024), default=256, help="pixels a side (%(default)s)")
     add("--sampler", choices=("ddpm", "ddim", "dpm_solver"), default="dpm_solver", help="(%(default)s)")
-    add("--film", metavar="FILE", help="also write noise becoming the picture: a .gif or .webp, and the same "
-                                       "as a strip in a .png of that name")
+    add(
+        "--film",
+        metavar="FILE",
+        help="also write noise becoming the picture: a .gif or .webp, and the same "
+        "as a strip in a .png of that name",
+    )
     add("--best-of", type=count, default=1, metavar="K", help="draw K, keep the one that CLIP likes best")
 
-    add = command("score", "say how well a picture fits each caption",
-                  'cat.png "a cat" "a dog" "a cat in a blue cap"', "IMAGE", as_json=True)
+    add = command(
+        "score",
+        "say how well a picture fits each caption",
+        'cat.png "a cat" "a dog" "a cat in a blue cap"',
+        "IMAGE",
+        as_json=True,
+    )
     add("captions", metavar="CAPTION", nargs="+")
 
-    add = command("classify", "say which of the labels a picture shows", "cat.png cat dog mouse", "IMAGE",
-                  as_json=True)
+    add = command(
+        "classify", "say which of the labels a picture shows", "cat.png cat dog mouse", "IMAGE", as_json=True
+    )
     add("labels", metavar="LABEL", nargs="+")
 
-    add = command("search", "find the pictures that fit the query", '"something sad" -k 16 -o sad.png', "QUERY",
-                  out="search.png", as_json=True)
+    add = command(
+        "search",
+        "find the pictures that fit the query",
+        '"something sad" -k 16 -o sad.png',
+        "QUERY",
+        out="search.png",
+        as_json=True,
+    )
     add("--dir", type=folder, metavar="FOLDER", help="search the pictures in a folder")
     add("--data", metavar="NAME", default="emoji", help="search a data set (%(default)s; see minit2i data)")
     add("-k", type=between(1, 1000), default=8, help="how many to find (%(default)s)")
 
-    add = command("denoise", "add noise to a picture, then remove it", "cat.png --noise 0.5 -o panels.png",
-                  "IMAGE", out="denoised.png", seed=True)
-    add("--noise", type=between(0.0, 1.0), default=0.5, help="t / T: 0 is hardly any, 1 only noise (%(default)s)")
+    add = command(
+        "denoise",
+        "add noise to a picture, then remove it",
+        "cat.png --noise 0.5 -o panels.png",
+        "IMAGE",
+        out="denoised.png",
+        seed=True,
+    )
+    add(
+        "--noise",
+        type=between(0.0, 1.0),
+        default=0.5,
+        help="t / T: 0 is hardly any, 1 only noise (%(default)s)",
+    )
     add("--prompt", default="", help="tell the denoiser what the picture shows")
     add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
 
-    command("upscale", "make a picture four times as wide and as high", "small.png -o large.png", "IMAGE",
-            out="upscaled.png")
+    command(
+        "upscale",
+        "make a picture four times as wide and as high",
+        "small.png -o large.png",
+        "IMAGE",
+        out="upscaled.png",
+    )
 
-    add = command("evaluate", "measure how good the weights are", "--json > report.json", out="copy-check.png",
-                  seed=True, as_json=True)
+    add = command(
+        "evaluate",
+        "measure how good the weights are",
+        "--json > report.json",
+        out="copy-check.png",
+        seed=True,
+        as_json=True,
+    )
     add("-n", "--n", type=between(1, 10_000), default=2000, help="pictures for each figure (%(default)s)")
 
     add = command("train", "train one of the networks", "denoiser --minutes 30 --out runs/mine", seed=True)

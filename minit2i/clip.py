@@ -68,9 +68,17 @@ class ImageTower(nn.Module):
         if config.stem == "conv":
             # 64 -> 16 -> 8 -> 4: edges, then parts, before any attention; only 16 tokens are left to compare
             self.stem = nn.Sequential(
-                nn.PixelUnshuffle(4), nn.Conv2d(48, 48, 3, padding=1), ResidualBlock(48, 48), nn.GroupNorm(8, 48),
-                QuickGELU(), nn.Conv2d(48, 96, 3, stride=2, padding=1), ResidualBlock(96, 96), nn.GroupNorm(8, 96),
-                QuickGELU(), nn.Conv2d(96, width, 3, stride=2, padding=1))
+                nn.PixelUnshuffle(4),
+                nn.Conv2d(48, 48, 3, padding=1),
+                ResidualBlock(48, 48),
+                nn.GroupNorm(8, 48),
+                QuickGELU(),
+                nn.Conv2d(48, 96, 3, stride=2, padding=1),
+                ResidualBlock(96, 96),
+                nn.GroupNorm(8, 96),
+                QuickGELU(),
+                nn.Conv2d(96, width, 3, stride=2, padding=1),
+            )
         else:
             self.stem = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.class_token = nn.Parameter(0.02 * torch.randn(width)) if config.stem == "patch" else None
@@ -104,13 +112,14 @@ class TextTower(nn.Module):
         self.position = nn.Parameter(0.01 * torch.randn(config.context, config.text_width))
         nn.init.normal_(self.embed.weight, std=0.02)
         self.blocks = nn.ModuleList(
-            TransformerBlock(config.text_width, config.text_heads) for _ in range(config.text_depth))
+            TransformerBlock(config.text_width, config.text_heads) for _ in range(config.text_depth)
+        )
         self.norm_out = nn.LayerNorm(config.text_width)
         self.project = nn.Linear(config.text_width, config.embedding, bias=False)
 
     def forward(self, ids: Tensor) -> Text:
         """(B, L) int64 from the tokenizer -> Text; its `pooled` is not yet normalised."""
-        x = self.embed(ids) + self.position[:ids.shape[1]]
+        x = self.embed(ids) + self.position[: ids.shape[1]]
         for block in self.blocks:
             x = block(x, causal=True)
         x = self.norm_out(x)
@@ -133,7 +142,9 @@ class CLIP(nn.Module):
         """(B, 3, H, W) in [-1, 1], any size -> (B, E) of length 1."""
         size = self.config.picture_size
         if pictures.shape[-2:] != (size, size):
-            pictures = F.interpolate(pictures, (size, size), mode="bilinear", antialias=True, align_corners=False)
+            pictures = F.interpolate(
+                pictures, (size, size), mode="bilinear", antialias=True, align_corners=False
+            )
         return F.normalize(self.image(pictures), dim=-1)
 
     def embed_texts(self, ids: Tensor) -> Tensor:
@@ -166,9 +177,16 @@ class Matcher:
     def embed(self, pictures: Sequence[Image]) -> Tensor:
         """PIL pictures -> (B, E) of length 1; with a progress bar if there are many."""
         size = self.model.config.picture_size
-        starts = tqdm(range(0, len(pictures), 64), "embedding", unit=" x 64 pictures", leave=False,
-                      disable=len(pictures) <= 64)
-        return torch.cat([self.model.embed_pictures(to_tensor(list(pictures[i:i + 64]), size=size)) for i in starts])
+        starts = tqdm(
+            range(0, len(pictures), 64),
+            "embedding",
+            unit=" x 64 pictures",
+            leave=False,
+            disable=len(pictures) <= 64,
+        )
+        return torch.cat(
+            [self.model.embed_pictures(to_tensor(list(pictures[i : i + 64]), size=size)) for i in starts]
+        )
 
     @torch.no_grad()
     def embed_texts(self, texts: list[str]) -> Tensor:
@@ -184,8 +202,9 @@ class Matcher:
         cosines = torch.tensor(self.score(image, labels))
         return (cosines * self.model.log_scale.exp().clamp(max=100).item()).softmax(0).tolist()
 
-    def search(self, query: str, images: Sequence[Image], k: int = 5,
-               cache: Path | None = None) -> list[tuple[int, float]]:
+    def search(
+        self, query: str, images: Sequence[Image], k: int = 5, cache: Path | None = None
+    ) -> list[tuple[int, float]]:
         """The k pictures that fit the query best, as (index, cosine), best first.
 
         cache: a file for the embeddings of these pictures; a second search finds them there. It must be named

@@ -29,7 +29,7 @@ USES = {  # what to do with the weights that `train` has put into FOLDER; else M
     "tokenizer": "minit2i train clip --weights FOLDER",
     "clip": 'minit2i search "something sad" --weights FOLDER',
     "denoiser-fashion": "python -c 'from minit2i.text2image import TextToImage; "
-                        'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
+    'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
     "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',
     "upscaler": "minit2i upscale small.png --weights FOLDER",
 }
@@ -47,14 +47,25 @@ def run_generate(args) -> None:
         if args.n * args.best_of > 1:
             raise InputError("--film shows how one picture is drawn: leave out -n and --best-of")
         if out in (film_out, strip_out):
-            raise InputError(f"--film writes {film_out} and {strip_out}: name the picture differently with -o")
+            raise InputError(
+                f"--film writes {film_out} and {strip_out}: name the picture differently with -o"
+            )
     t2i = TextToImage.load(args.weights)
     prompt = shorten(args.prompt, t2i.tokenizer)
     if not t2i.words.intersection(words_of(prompt)):
         warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
     film = Film([], []) if args.film else None
-    pictures = t2i(prompt, n=args.n, seed=args.seed, steps=args.steps, guidance_scale=args.guidance,
-                   size=args.size, sampler=args.sampler, best_of=args.best_of, film=film)
+    pictures = t2i(
+        prompt,
+        n=args.n,
+        seed=args.seed,
+        steps=args.steps,
+        guidance_scale=args.guidance,
+        size=args.size,
+        sampler=args.sampler,
+        best_of=args.best_of,
+        film=film,
+    )
     for picture, path in zip(pictures, outs, strict=True):
         save(picture, path)
     if film:
@@ -134,15 +145,22 @@ def run_denoise(args) -> None:
     t = min(round(args.noise * schedule.T), schedule.T - 1)
     cond, uncond = t2i.clip.text(t2i.tokenizer([prompt, ""])).halves()
     model = guided(t2i.denoiser, schedule, cond, uncond, guidance_scale=3 if prompt else 0)
-    steps = list(trajectory(model, x_0.shape, schedule, "dpm_solver", args.steps, seed=args.seed, start=(x_0, t)))
+    steps = list(
+        trajectory(model, x_0.shape, schedule, "dpm_solver", args.steps, seed=args.seed, start=(x_0, t))
+    )
     panels = data.to_pil(torch.cat([x_0, steps[0].x_t, steps[-1].x_prev]))
-    save(viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {schedule.T}", "denoised"]), out)
+    save(
+        viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {schedule.T}", "denoised"]),
+        out,
+    )
 
 
 def run_upscale(args) -> None:
     out, picture = check_output(args.out), data.open_image(args.image)
     if 16 * picture.width * picture.height > data.MAX_PIXELS:
-        raise InputError(f"{args.image}: too large, at most {data.MAX_PIXELS / 16e6} megapixels can be enlarged")
+        raise InputError(
+            f"{args.image}: too large, at most {data.MAX_PIXELS / 16e6} megapixels can be enlarged"
+        )
     model = weights.load(weights.find("upscaler.safetensors", args.weights), Upscaler, UpscalerConfig)
     save(data.to_pil(upscale(model, data.to_tensor(picture)))[0], out)
 
@@ -170,8 +188,16 @@ def run_train(args) -> None:
     else:
         command = shlex.join(["minit2i", *(word for word in args.argv if word != "--resume")])
         recipe = recipes.RECIPES[args.name](args.seed, args.weights)
-        path = run(args.name, recipe, out, minutes=args.minutes, steps=args.steps, seed=args.seed,
-                   resume=args.resume, command=command)
+        path = run(
+            args.name,
+            recipe,
+            out,
+            minutes=args.minutes,
+            steps=args.steps,
+            seed=args.seed,
+            resume=args.resume,
+            command=command,
+        )
     print(f"{path} is ready. Use it:\n  {USES.get(args.name, MEASURE).replace('FOLDER', str(out))}")
 
 

@@ -212,7 +212,9 @@ def open_image(path: str | os.PathLike) -> Image.Image:
                 raise Image.DecompressionBombError
             return as_rgb(ImageOps.exif_transpose(picture))
     except Image.DecompressionBombError:  # ours, or that of PIL's own, higher limit
-        raise InputError(f"{path}: too large, at most {MAX_PIXELS / 1e6:.0f} megapixels can be read") from None
+        raise InputError(
+            f"{path}: too large, at most {MAX_PIXELS / 1e6:.0f} megapixels can be read"
+        ) from None
     except UnidentifiedImageError:
         raise InputError(f"{path}: not a picture that can be read ({', '.join(KNOWN)})") from None
     except Exception as error:  # decoders raise nearly anything on a broken file

@@ -46,7 +46,8 @@ class Judge(nn.Module):
         widths = config.widths
         self.enter = nn.Conv2d(config.channels, widths[0], 4, stride=2, padding=1)
         self.blocks = nn.ModuleList(
-            ResidualBlock(before, width) for before, width in zip((widths[0], *widths), widths, strict=False))
+            ResidualBlock(before, width) for before, width in zip((widths[0], *widths), widths, strict=False)
+        )
         self.norm = nn.GroupNorm(8, widths[-1])
         self.heads = nn.ModuleList(nn.Linear(widths[-1], n) for n in config.answers)
 
@@ -65,8 +66,15 @@ class Judge(nn.Module):
 
 def truth(scenes: list[Scene]) -> Tensor:
     """The right answers for intact scenes: (B, questions) int64."""
-    return torch.tensor([[answers.index(getattr(scene, question)) if question != "intact" else 1
-                          for question, answers in QUESTIONS.items()] for scene in scenes])
+    return torch.tensor(
+        [
+            [
+                answers.index(getattr(scene, question)) if question != "intact" else 1
+                for question, answers in QUESTIONS.items()
+            ]
+            for scene in scenes
+        ]
+    )
 
 
 def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
@@ -85,14 +93,17 @@ def break_pictures(pictures: Tensor, generator: torch.Generator) -> Tensor:
     pictures: (B, 3, H, W) in [-1, 1], B a multiple of 3. Returns as many: a third of each kind.
     """
     shuffled, noisy, blended = pictures.chunk(3)
-    return torch.cat([shuffle_tiles(shuffled, generator), half_denoise(noisy, generator),
-                      blend(blended, generator)])
+    return torch.cat(
+        [shuffle_tiles(shuffled, generator), half_denoise(noisy, generator), blend(blended, generator)]
+    )
 
 
 def shuffle_tiles(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Cut each picture into 4x4 tiles and lay them out in another order: right colours, wrong shape."""
     B, C, H, W = pictures.shape
-    tiles = pictures.view(B, C, 4, H // 4, 4, W // 4).permute(0, 2, 4, 1, 3, 5).reshape(B, 16, C, H // 4, W // 4)
+    tiles = (
+        pictures.view(B, C, 4, H // 4, 4, W // 4).permute(0, 2, 4, 1, 3, 5).reshape(B, 16, C, H // 4, W // 4)
+    )
     order = torch.rand(B, 16, generator=generator).argsort(dim=1)
     tiles = tiles[torch.arange(B)[:, None], order].view(B, 4, 4, C, H // 4, W // 4)
     return tiles.permute(0, 3, 1, 4, 2, 5).reshape(B, C, H, W)
@@ -107,7 +118,9 @@ def half_denoise(pictures: Tensor, generator: torch.Generator) -> Tensor:
         strength = square * (0.15 + 0.25 * torch.rand(len(part), 1, 1, 1, generator=generator))
         noisy = part + strength * torch.randn(part.shape, generator=generator)
         coarse = F.interpolate(F.avg_pool2d(noisy, square), (H, W), mode="bicubic")
-        share = 0.3 * torch.rand(len(part), 1, 1, 1, generator=generator)  # of the true picture, shining through
+        share = 0.3 * torch.rand(
+            len(part), 1, 1, 1, generator=generator
+        )  # of the true picture, shining through
         # The flat background is denoised first: half of the time it is left clean.
         background = (part - part[:, :, :1, :1]).abs().amax(dim=1, keepdim=True) < 0.1
         clean = background & (torch.rand(len(part), 1, 1, 1, generator=generator) < 0.5)
@@ -133,8 +146,10 @@ def verdicts(model: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, T
     Returns for each question (B,) bool, and "joint": all of them right at once, on an intact picture.
     """
     right = truth(scenes)
-    answers = [torch.cat([logit.argmax(1) for logit in logits]) for logits in
-               zip(*(model(part) for part in pictures.split(256)), strict=True)]
+    answers = [
+        torch.cat([logit.argmax(1) for logit in logits])
+        for logits in zip(*(model(part) for part in pictures.split(256)), strict=True)
+    ]
     result = {question: answers[i] == right[:, i] for i, question in enumerate(QUESTIONS)}
     result["joint"] = torch.stack(list(result.values())).all(dim=0)
     return result

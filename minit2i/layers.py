@@ -47,8 +47,9 @@ class Attention(nn.Module):
         self.context_key_value = nn.Linear(context_width, 2 * width) if context_width else None
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None,
-                causal: bool = False) -> Tensor:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None, causal: bool = False
+    ) -> Tensor:
         """x: (B, L, D); context: (B, M, context_width); mask: (B, M), True where the context is real.
 
         causal: token i sees only tokens 0..i. Returns (B, L, D).
@@ -63,7 +64,8 @@ class Attention(nn.Module):
                 visible = torch.cat([itself, mask], dim=1)[:, None, None, :]  # (B, 1, 1, L+M)
         query, key, value = (
             part.view(B, -1, self.heads, D // self.heads).transpose(1, 2)  # (B, heads, tokens, D/heads)
-            for part in (self.query(x), *key_value.chunk(2, dim=-1)))
+            for part in (self.query(x), *key_value.chunk(2, dim=-1))
+        )
         # softmax(Q K^T / sqrt(D/heads)) V
         y = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
         return self.out(y.transpose(1, 2).reshape(B, L, D))

@@ -40,8 +40,12 @@ class Muon(torch.optim.Optimizer):
     lr: as for AdamW, since the updates are made as long as AdamW's are. weight_decay: decoupled, as in AdamW.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.01):
-        super().__init__([{"params": parameters}], {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(
+        self, parameters: list[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.01
+    ):
+        super().__init__(
+            [{"params": parameters}], {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        )
 
     @torch.no_grad()
     def step(self) -> None:

@@ -72,7 +72,10 @@ def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES) -> Re
     pictures, drawn = pictures[kept], [drawn[i] for i in kept]
     art, names = emoji_art(64, styles)
     schedule = Schedule.cosine()
-    like_scenes, like_emoji = alike([scene_keys(s) for s in drawn]), alike([entry["keywords"] for entry in names])
+    like_scenes, like_emoji = (
+        alike([scene_keys(s) for s in drawn]),
+        alike([entry["keywords"] for entry in names]),
+    )
     of_scenes, of_emoji = 64, 128
 
     def loss(model: CLIP, generator: Generator) -> Tensor:
@@ -91,7 +94,9 @@ def clip(seed: int, folder: Path, styles: tuple[str, ...] = scenes.STYLES) -> Re
 
     @torch.no_grad()
     def sheet(model: CLIP) -> Image.Image:
-        return viz.score_table(data.to_pil(unit(pictures[:8])), prompts, model(unit(pictures[:8]), words(prompts)))
+        return viz.score_table(
+            data.to_pil(unit(pictures[:8])), prompts, model(unit(pictures[:8]), words(prompts))
+        )
 
     torch.manual_seed(seed)
     model = CLIP(CLIPConfig(vocabulary=words.vocabulary, context=words.context))
@@ -115,8 +120,14 @@ def dropped(captions: list[str], rng: random.Random) -> list[str]:
     return ["" if rng.random() < 0.1 else caption for caption in captions]
 
 
-def samples(model: UNet, hear: Callable, captions: list[str], guidance_scale: float = 2.0, steps: int = 25,
-            seed: int = 0) -> Tensor:
+def samples(
+    model: UNet,
+    hear: Callable,
+    captions: list[str],
+    guidance_scale: float = 2.0,
+    steps: int = 25,
+    seed: int = 0,
+) -> Tensor:
     """Draw one picture a caption: (B, C, size, size) in [-1, 1]."""
     config = model.config
     schedule = Schedule.cosine().shifted(config.log_snr_shift)
@@ -125,8 +136,14 @@ def samples(model: UNet, hear: Callable, captions: list[str], guidance_scale: fl
     return sample(denoise, shape, schedule, steps=steps, seed=seed)
 
 
-def denoiser(seed: int, folder: Path, config: UNetConfig = UNetConfig(), batch: int = 32, lr: float = 3e-3,
-             weighting: str = "clipped_v") -> Recipe:
+def denoiser(
+    seed: int,
+    folder: Path,
+    config: UNetConfig = UNetConfig(),
+    batch: int = 32,
+    lr: float = 3e-3,
+    weighting: str = "clipped_v",
+) -> Recipe:
     """The text-to-image denoiser on training scenes at 64x64."""
     hear = text_of(folder)
     schedule = Schedule.cosine().shifted(config.log_snr_shift)
@@ -140,7 +157,8 @@ def denoiser(seed: int, folder: Path, config: UNetConfig = UNetConfig(), batch: 
 
     # To look at while training: combinations of the training split and one line of the headline prompt.
     prompts = ["a cat wearing a blue baseball cap"] * 6 + [
-        scenes.full_caption(scenes.draw_scene(2, i, "train")) for i in range(18)]
+        scenes.full_caption(scenes.draw_scene(2, i, "train")) for i in range(18)
+    ]
 
     def sheet(model: UNet) -> Image.Image:
         return viz.grid(data.to_pil(samples(model, hear, prompts)), columns=6)
@@ -153,8 +171,9 @@ def denoiser(seed: int, folder: Path, config: UNetConfig = UNetConfig(), batch: 
 
 def denoiser_fashion(seed: int, folder: Path) -> Recipe:
     """A small denoiser on Fashion-MNIST, told the class by its caption."""
-    config = UNetConfig(channels=1, picture_size=32, patch=2, widths=(48, 96), blocks=1, prediction="v",
-                        log_snr_shift=0.0)
+    config = UNetConfig(
+        channels=1, picture_size=32, patch=2, widths=(48, 96), blocks=1, prediction="v", log_snr_shift=0.0
+    )
     hear, batch, schedule = text_of(folder), 32, Schedule.cosine()
     pictures, captions, _ = fashion_pictures("train")
 
@@ -162,7 +181,9 @@ def denoiser_fashion(seed: int, folder: Path) -> Recipe:
         rng = words_rng(generator)
         some = pick(len(pictures), batch, generator)
         x_0 = mirror_half(unit(pictures[some]), generator)
-        return denoising_loss(model, schedule, x_0, hear(dropped([captions[i] for i in some], rng)), generator, "v")
+        return denoising_loss(
+            model, schedule, x_0, hear(dropped([captions[i] for i in some], rng)), generator, "v"
+        )
 
     prompts = sorted(set(captions)) * 4
 
@@ -185,13 +206,20 @@ def upscaler(seed: int, folder: Path) -> Recipe:
     def from_photo(generator: Generator) -> Tensor:
         # A piece of 20 to 160 pixels, brought to one size. Small pieces turn soft, as what is out of focus is: without
         # them the network takes every soft edge for one of a drawing, and makes it hard.
-        photo, side = photos[pick(len(photos), 1, generator)], int(20 * 8 ** torch.rand((), generator=generator))
+        photo, side = (
+            photos[pick(len(photos), 1, generator)],
+            int(20 * 8 ** torch.rand((), generator=generator)),
+        )
         return bicubic(random_crops(photo, side, generator), size, size).clamp(-1, 1)
 
     def loss(model: Upscaler, generator: Generator) -> Tensor:
         some, others = pick(len(large), of_scenes, generator), pick(len(art), of_emoji, generator)
-        drawn = torch.cat([random_crops(unit(large[some]), size, generator),
-                           random_crops(on_backgrounds(art[others], generator), size, generator)])
+        drawn = torch.cat(
+            [
+                random_crops(unit(large[some]), size, generator),
+                random_crops(on_backgrounds(art[others], generator), size, generator),
+            ]
+        )
         photographed = mirror_half(torch.cat([from_photo(generator) for _ in range(of_photos)]), generator)
         # Photographs stay undamaged: fur looks like noise, and should not be smoothed away as such.
         low = torch.cat([degrade(drawn, generator), degrade(photographed, generator, p_clean=1)])
@@ -205,7 +233,9 @@ def upscaler(seed: int, folder: Path) -> Recipe:
         return viz.grid(data.to_pil(torch.cat([bicubic(low, 256, 256), model(low), examples])), columns=4)
 
     torch.manual_seed(seed)
-    return Recipe(Upscaler(UpscalerConfig()), loss, sheet, of_scenes + of_emoji + of_photos, minutes=25, lr=2e-3)
+    return Recipe(
+        Upscaler(UpscalerConfig()), loss, sheet, of_scenes + of_emoji + of_photos, minutes=25, lr=2e-3
+    )
 
 
 def judge(seed: int, folder: Path) -> Recipe:
@@ -216,8 +246,8 @@ def judge(seed: int, folder: Path) -> Recipe:
     def loss(model: Judge, generator: Generator) -> Tensor:
         some = pick(len(pictures), batch, generator)
         x, answers = unit(pictures[some]), right[some].clone()
-        x[:batch // 4] = break_pictures(x[:batch // 4], generator)
-        answers[:batch // 4, -1] = 0
+        x[: batch // 4] = break_pictures(x[: batch // 4], generator)
+        answers[: batch // 4, -1] = 0
         return judge_loss(model, soften(x, generator), answers)
 
     @torch.no_grad()
@@ -245,12 +275,20 @@ def judge_fashion(seed: int, folder: Path) -> Recipe:
     @torch.no_grad()
     def sheet(model: Judge) -> Image.Image:
         x = unit(pictures[:30])
-        return viz.grid(data.to_pil(x), columns=10, captions=[names[i] for i in model(x)[0].argmax(1).tolist()])
+        return viz.grid(
+            data.to_pil(x), columns=10, captions=[names[i] for i in model(x)[0].argmax(1).tolist()]
+        )
 
     torch.manual_seed(seed)
     config = JudgeConfig(channels=1, widths=(32, 64, 96), answers=(len(names),))
     return Recipe(Judge(config), loss, sheet, batch, minutes=5, lr=3e-3, weight_decay=0.1)
 
 
-RECIPES = {"clip": clip, "denoiser": denoiser, "denoiser-fashion": denoiser_fashion,
-           "upscaler": upscaler, "judge": judge, "judge-fashion": judge_fashion}
+RECIPES = {
+    "clip": clip,
+    "denoiser": denoiser,
+    "denoiser-fashion": denoiser_fashion,
+    "upscaler": upscaler,
+    "judge": judge,
+    "judge-fashion": judge_fashion,
+}

@@ -42,15 +42,17 @@ def ddpm(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, 
     # alpha_t = alpha_bar_t / alpha_bar_prev, the noising from prev to t in one go, be it one timestep or many
     alpha = alpha_bar / alpha_bar_prev
     # mu = (sqrt(alpha_bar_prev) beta x_0 + sqrt(alpha) (1 - alpha_bar_prev) x_t) / (1 - alpha_bar_t) (eq. 7)
-    mean = (math.sqrt(alpha_bar_prev) * (1 - alpha) * x_0_hat
-            + math.sqrt(alpha) * (1 - alpha_bar_prev) * x_t) / (1 - alpha_bar)
+    mean = (
+        math.sqrt(alpha_bar_prev) * (1 - alpha) * x_0_hat + math.sqrt(alpha) * (1 - alpha_bar_prev) * x_t
+    ) / (1 - alpha_bar)
     # beta_tilde = (1 - alpha_bar_prev) / (1 - alpha_bar_t) beta,  beta = 1 - alpha (eq. 7)
     variance = (1 - alpha_bar_prev) / (1 - alpha_bar) * (1 - alpha)
     return mean + math.sqrt(variance) * z
 
 
-def ddim(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, z: Tensor, eta: float,
-         **_) -> Tensor:
+def ddim(
+    x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, z: Tensor, eta: float, **_
+) -> Tensor:
     """Keep the noise that is in x_t, only less of it; eta is how much of it is redrawn (Song et al. 2021)."""
     eps_hat = (x_t - math.sqrt(alpha_bar) * x_0_hat) / math.sqrt(1 - alpha_bar)
     # sigma = eta sqrt((1 - alpha_bar_prev) / (1 - alpha_bar_t) (1 - alpha_bar_t / alpha_bar_prev)) (eq. 16)
@@ -60,8 +62,15 @@ def ddim(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, 
     return math.sqrt(alpha_bar_prev) * x_0_hat + kept * eps_hat + sigma * z
 
 
-def dpm_solver(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float,
-               x_0_hat_before: Tensor | None = None, alpha_bar_before: float | None = None, **_) -> Tensor:
+def dpm_solver(
+    x_t: Tensor,
+    x_0_hat: Tensor,
+    alpha_bar: float,
+    alpha_bar_prev: float,
+    x_0_hat_before: Tensor | None = None,
+    alpha_bar_before: float | None = None,
+    **_,
+) -> Tensor:
     """Follow the line through the last two guesses: DPM-Solver++ (2M) (Lu et al. 2022, algorithm 2).
 
     The first step has one guess to go by, the last is infinitely long in log-SNR: both trust x_0_hat alone.
@@ -98,9 +107,17 @@ def timesteps(T: int, steps: int) -> list[int]:
 
 
 @torch.no_grad()
-def trajectory(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedule, sampler: str = "ddim",
-               steps: int = 25, eta: float = 0.0, seed: int = 0, start: tuple[Tensor, int] | None = None,
-               device: torch.device | str = "cpu") -> Iterator[Step]:
+def trajectory(
+    denoise: Denoise,
+    shape: tuple[int, int, int, int],
+    schedule: Schedule,
+    sampler: str = "ddim",
+    steps: int = 25,
+    eta: float = 0.0,
+    seed: int = 0,
+    start: tuple[Tensor, int] | None = None,
+    device: torch.device | str = "cpu",
+) -> Iterator[Step]:
     """Walk from noise to a picture and yield every step; x_prev of the last is the picture.
 
     shape: (B, C, H, W). eta: 0..1, only "ddim" heeds it. Picture i depends on seed and i, not on B or device.
@@ -149,6 +166,7 @@ def unguided(model: nn.Module, schedule: Schedule, text: Text | None = None, cli
 
     text: of the same batch, None for a model that hears no words. clip: keep x_0_hat in [-1, 1].
     """
+
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
         x_0_hat = schedule.to_x_0(model.prediction, model(x_t, t, text), x_t, t)
         return x_0_hat.clamp(-1, 1) if clip else x_0_hat
@@ -156,8 +174,9 @@ def unguided(model: nn.Module, schedule: Schedule, text: Text | None = None, cli
     return denoise
 
 
-def guided(model: nn.Module, schedule: Schedule, cond: Text, uncond: Text, guidance_scale: float,
-           clip: bool = True) -> Denoise:
+def guided(
+    model: nn.Module, schedule: Schedule, cond: Text, uncond: Text, guidance_scale: float, clip: bool = True
+) -> Denoise:
     """Classifier-free guidance: go further in the direction in which the words change the model's mind.
 
     cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
@@ -178,13 +197,15 @@ def guided(model: nn.Module, schedule: Schedule, cond: Text, uncond: Text, guida
     return denoise
 
 
-def clip_guided(denoise: Denoise, score: Callable[[Tensor], Tensor], scale: float, schedule: Schedule,
-                clip: bool = True) -> Denoise:
+def clip_guided(
+    denoise: Denoise, score: Callable[[Tensor], Tensor], scale: float, schedule: Schedule, clip: bool = True
+) -> Denoise:
     """CLIP guidance: move the guess of a denoiser that knows no words to where `score` likes it better.
 
     score: x_0_hat (B, C, H, W) -> (B,), differentiable, such as CLIP's match with a caption. Make `denoise`
     with clip=False: a clipped guess has no gradient. Source: Dhariwal & Nichol 2021, equation 14.
     """
+
     def steered(x_t: Tensor, t: Tensor) -> Tensor:
         with torch.enable_grad():
             x_t = x_t.detach().requires_grad_()

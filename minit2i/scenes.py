@@ -24,7 +24,9 @@ from PIL import Image, ImageFilter, ImageOps
 DATA = Path(__file__).parent.parent / "data" / "scenes"
 MARGIN = 1 / 4  # clear space kept around every piece of art, so that it can be cut out with some to spare
 # Where hats and glasses sit on a head; other words for a thing; the paints of hats and backgrounds.
-ANCHORS, WORDS, PAINTS = (json.loads((DATA / f"{f}.json").read_text()) for f in ("anchors", "words", "colours"))
+ANCHORS, WORDS, PAINTS = (
+    json.loads((DATA / f"{f}.json").read_text()) for f in ("anchors", "words", "colours")
+)
 
 ANIMALS = ("cat", "dog", "mouse", "hamster", "rabbit", "fox", "bear", "polar bear", "panda", "koala",
            "tiger", "lion", "cow", "pig", "frog", "monkey", "wolf", "owl", "penguin", "chick")  # fmt: skip
@@ -125,7 +127,9 @@ def sprite(style: str, name: str, colour: str, side: int) -> Image.Image:
     padded = ImageOps.expand(picture, int(side * MARGIN), (0, 0, 0, 0))
     if colour != "none":  # a thin dark rim sets an orange hat off from an orange tiger
         rim = Image.new("RGBA", padded.size, tuple(PAINTS["hats"][colour][0]))
-        rim.putalpha(padded.getchannel("A").filter(ImageFilter.GaussianBlur(side / 90)).point(lambda a: 4 * a))
+        rim.putalpha(
+            padded.getchannel("A").filter(ImageFilter.GaussianBlur(side / 90)).point(lambda a: 4 * a)
+        )
         padded = Image.alpha_composite(rim, padded)
     return padded
 
@@ -234,7 +238,9 @@ def scene_rows(split: str, blocks: list[range], size: int, seed: int, version: s
         yield {"image": {"bytes": png.getvalue(), "path": None}, "caption": words, **asdict(scene)}
 
 
-def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int = 0, num_proc: int | None = None):
+def load_scenes(
+    split: str = "train", n: int = 40_000, size: int = 64, seed: int = 0, num_proc: int | None = None
+):
     """Return scenes 0 to n-1 as a `datasets.Dataset` with columns image, caption and the fields of `Scene`.
 
     `datasets` draws them once, with a progress bar, and then caches them until the art or this file changes.
@@ -247,4 +253,6 @@ def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int
     columns |= {"image": Image(), "x": Value("float64"), "y": Value("float64"), "size": Value("float64")}
     blocks = [range(start, min(start + 1000, n)) for start in range(0, n, 1000)]  # what processes share out
     arguments = {"split": split, "blocks": blocks, "size": size, "seed": seed, "version": version}
-    return Dataset.from_generator(scene_rows, features=Features(columns), gen_kwargs=arguments, num_proc=num_proc)
+    return Dataset.from_generator(
+        scene_rows, features=Features(columns), gen_kwargs=arguments, num_proc=num_proc
+    )

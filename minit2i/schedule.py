@@ -143,7 +143,9 @@ class Schedule:
         # An error in one prediction is, at given x_t, an error in x_0 too. Squared, from the formulas above:
         #   |error in x_0|^2 = |error in eps|^2 / SNR = |error in v|^2 (1 - alpha_bar)
         x_0_error = {"x_0": torch.ones_like(snr), "eps": 1 / snr, "v": 1 - alpha_bar}[prediction]
-        x_0_weight = {"v": 1 + snr, "clipped_v": (1 + snr).clamp(max=20), "min_snr": snr.clamp(max=5)}[weighting]
+        x_0_weight = {"v": 1 + snr, "clipped_v": (1 + snr).clamp(max=20), "min_snr": snr.clamp(max=5)}[
+            weighting
+        ]
         return x_0_weight * x_0_error
 
     def _signal_and_noise(self, t: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,9 @@ class Film:
 class TextToImage:
     """Prompts in, pictures out."""
 
-    def __init__(self, clip: CLIP, tokenizer: Tokenizer, denoiser: UNet, upscaler: Upscaler | None, words: set[str]):
+    def __init__(
+        self, clip: CLIP, tokenizer: Tokenizer, denoiser: UNet, upscaler: Upscaler | None, words: set[str]
+    ):
         """words: those that the denoiser met in training; others are named in a warning."""
         self.clip, self.tokenizer, self.denoiser, self.upscaler = clip, tokenizer, denoiser, upscaler
         self.words = words
@@ -60,12 +62,22 @@ class TextToImage:
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """The words of a prompt that training never saw, each with the nearest known ones (maybe none)."""
-        return {word: difflib.get_close_matches(word, self.words, n=3)
-                for word in dict.fromkeys(words_of(prompt)) if word.isalnum() and word not in self.words}
+        return {
+            word: difflib.get_close_matches(word, self.words, n=3)
+            for word in dict.fromkeys(words_of(prompt))
+            if word.isalnum() and word not in self.words
+        }
 
     @torch.no_grad()
-    def draw(self, prompts: list[str], seed: int = 0, steps: int = 20, guidance_scale: float = 3.0,
-             sampler: str = "dpm_solver", film: Film | None = None) -> Tensor:
+    def draw(
+        self,
+        prompts: list[str],
+        seed: int = 0,
+        steps: int = 20,
+        guidance_scale: float = 3.0,
+        sampler: str = "dpm_solver",
+        film: Film | None = None,
+    ) -> Tensor:
         """One small picture a prompt: (B, C, 64, 64) in [-1, 1]. A given `film` is filled with every step."""
         config = self.denoiser.config
         cond, uncond = self.clip.text(self.tokenizer(prompts + [""] * len(prompts))).halves()
@@ -78,9 +90,18 @@ class TextToImage:
         return step.x_prev
 
     @torch.no_grad()
-    def __call__(self, prompts: str | list[str], n: int = 1, seed: int = 0, steps: int = 20,
-                 guidance_scale: float = 3.0, size: int = 256, sampler: str = "dpm_solver", best_of: int = 1,
-                 film: Film | None = None) -> list[Image.Image]:
+    def __call__(
+        self,
+        prompts: str | list[str],
+        n: int = 1,
+        seed: int = 0,
+        steps: int = 20,
+        guidance_scale: float = 3.0,
+        size: int = 256,
+        sampler: str = "dpm_solver",
+        best_of: int = 1,
+        film: Film | None = None,
+    ) -> list[Image.Image]:
         """Draw n pictures of each prompt, in one batch; returns them prompt by prompt.
 
         size: 64, 256 or 1024. best_of: draw that many for each picture and keep the one that CLIP scores highest.
@@ -97,8 +118,9 @@ class TextToImage:
                 hint = f"; the nearest known: {', '.join(near)}" if near else ""
                 warnings.warn(f"the word {word!r} never occurred in training{hint}", stacklevel=2)
         wanted = [prompt for prompt in prompts for _ in range(n)]  # B prompts
-        small = self.draw([prompt for prompt in wanted for _ in range(best_of)], seed, steps, guidance_scale,
-                          sampler, film)
+        small = self.draw(
+            [prompt for prompt in wanted for _ in range(best_of)], seed, steps, guidance_scale, sampler, film
+        )
         if best_of > 1:
             small = self._best(small, wanted, best_of)
         return to_pil(self.enlarge(small, size))
@@ -107,12 +129,15 @@ class TextToImage:
     def enlarge(self, small: Tensor, size: int) -> Tensor:
         """(B, C, 64, 64) -> (B, C, size, size): the upscaler multiplies by 4, once or twice."""
         while self.upscaler is not None and small.shape[-1] < size:
-            small = torch.cat([upscale(self.upscaler, one) for one in small.split(1)])  # one at a time: less memory
+            small = torch.cat(
+                [upscale(self.upscaler, one) for one in small.split(1)]
+            )  # one at a time: less memory
         return small
 
     def _best(self, small: Tensor, wanted: list[str], best_of: int) -> Tensor:
-        scores = (self.clip.embed_pictures(small).view(len(wanted), best_of, -1)
-                  * self.clip.embed_texts(self.tokenizer(wanted))[:, None]).sum(-1)  # (B, best_of)
+        scores = (
+            self.clip.embed_pictures(small).view(len(wanted), best_of, -1)
+            * self.clip.embed_texts(self.tokenizer(wanted))[:, None]
+        ).sum(-1)  # (B, best_of)
         best = scores.argmax(dim=1)  # (B,)
         return small.view(len(wanted), best_of, *small.shape[1:])[torch.arange(len(wanted)), best]
-

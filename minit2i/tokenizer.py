@@ -37,7 +37,7 @@ def join(ids: tuple[int, ...], pair: tuple[int, int], new: int) -> tuple[int, ..
     """Replace every occurrence of `pair` in `ids` by the one id `new`."""
     out, i = [], 0
     while i < len(ids):
-        if ids[i:i + 2] == pair:
+        if ids[i : i + 2] == pair:
             out.append(new)
             i += 2
         else:
@@ -101,7 +101,7 @@ class Tokenizer:
             ids += self.encode_word(word)
             if len(ids) > self.context - 2:
                 break
-        return [self.start, *ids[:self.context - 2], self.end]
+        return [self.start, *ids[: self.context - 2], self.end]
 
     def __call__(self, texts: list[str]) -> Tensor:
         """(B,) texts -> (B, L) int64, padded to the longest."""

@@ -44,16 +44,24 @@ class Training:
     All randomness comes from `generator`, seeded by `seed`.
     """
 
-    def __init__(self, model: nn.Module, lr: float = 1e-3, weight_decay: float = 0.01, decay: float = 0.999,
-                 seed: int = 0):
+    def __init__(
+        self,
+        model: nn.Module,
+        lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        decay: float = 0.999,
+        seed: int = 0,
+    ):
         set_up_cpu()
         self.model = model
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.lr, self.decay = lr, decay
         wide = matrices(model)
         others = [weight for weight in model.parameters() if all(weight is not other for other in wide)]
-        self.optimisers = [Muon(wide, lr, weight_decay=weight_decay), torch.optim.AdamW(
-            [{"params": others}], lr, betas=(0.9, 0.99), weight_decay=weight_decay)]
+        self.optimisers = [
+            Muon(wide, lr, weight_decay=weight_decay),
+            torch.optim.AdamW([{"params": others}], lr, betas=(0.9, 0.99), weight_decay=weight_decay),
+        ]
         self.generator = torch.Generator().manual_seed(seed)
         self.step = 0
         self.seconds = 0.0
@@ -72,10 +80,17 @@ class Training:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(path.name + ".new")
         with open(beside, "wb") as file:
-            torch.save({"model": self.model.state_dict(), "average": self.average.state_dict(),
-                        "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-                        "generator": self.generator.get_state(),
-                        "step": self.step, "seconds": self.seconds}, file)
+            torch.save(
+                {
+                    "model": self.model.state_dict(),
+                    "average": self.average.state_dict(),
+                    "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+                    "generator": self.generator.get_state(),
+                    "step": self.step,
+                    "seconds": self.seconds,
+                },
+                file,
+            )
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -102,8 +117,13 @@ def learning_rate(progress: float, step: int, warm_up: int = 100) -> float:
     return min(1.0, (step + 1) / warm_up, max(0.0, 2 * (1 - progress)))
 
 
-def fit(training: Training, batch_loss: Callable[[nn.Module, torch.Generator], Tensor], *,
-        steps: int | None = None, minutes: float | None = None) -> Iterator[tuple[int, float]]:
+def fit(
+    training: Training,
+    batch_loss: Callable[[nn.Module, torch.Generator], Tensor],
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+) -> Iterator[tuple[int, float]]:
     """Train until `steps` steps are done or `minutes` of training time have passed, whichever comes first.
 
     batch_loss(model, generator): draws a batch with the generator and returns the scalar loss.
@@ -133,8 +153,17 @@ def fit(training: Training, batch_loss: Callable[[nn.Module, torch.Generator], T
         yield training.step, loss.item()
 
 
-def run(name: str, recipe, out: str | Path, *, minutes: float | None = None, steps: int | None = None, seed: int = 0,
-        resume: bool = False, command: str = "") -> Path:
+def run(
+    name: str,
+    recipe,
+    out: str | Path,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    command: str = "",
+) -> Path:
     """Carry out a recipe (recipes.py) with a progress bar, checkpoints, a CSV of the loss and sample sheets.
 
     Everything goes to the folder `out`: checkpoint.pt, loss.csv, sheet.png and, at the end, NAME.safetensors.
@@ -157,7 +186,9 @@ def run(name: str, recipe, out: str | Path, *, minutes: float | None = None, ste
         minutes = recipe.minutes
 
     interrupted = []
-    before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))  # finish the step first, then stop
+    before = signal.signal(
+        signal.SIGINT, lambda *_: interrupted.append(True)
+    )  # finish the step first, then stop
     with file, tqdm(total=steps, initial=training.step, desc=name, unit=" steps", smoothing=0.05) as bar:
         writer = csv.writer(file)
         writer.writerows([["step", "seconds", "loss"], *rows])
@@ -167,8 +198,10 @@ def run(name: str, recipe, out: str | Path, *, minutes: float | None = None, ste
                 mean = loss if mean is None else 0.98 * mean + 0.02 * loss
                 writer.writerow([step, f"{training.seconds:.1f}", f"{loss:.5f}"])
                 rate = bar.format_dict["rate"] or 0
-                bar.set_postfix_str(f"loss {mean:.4f}, {rate * recipe.batch:.0f} pictures/s"
-                                    + (f", {minutes - training.seconds / 60:.1f} min left" if minutes else ""))
+                bar.set_postfix_str(
+                    f"loss {mean:.4f}, {rate * recipe.batch:.0f} pictures/s"
+                    + (f", {minutes - training.seconds / 60:.1f} min left" if minutes else "")
+                )
                 bar.update()
                 if interrupted or training.seconds - saved > 120:
                     saved = training.seconds
@@ -183,9 +216,20 @@ def run(name: str, recipe, out: str | Path, *, minutes: float | None = None, ste
         raise KeyboardInterrupt(f"stopped at step {training.step}; go on with: {command} --resume")
     training.save(checkpoint)
     recipe.sheet(training.average).save(out / "sheet.png")
-    card = {"name": name, "command": command, "seed": seed, "steps": training.step, "batch": recipe.batch,
-            "minutes": round(training.seconds / 60, 1), "machine": machine(), "torch": torch.__version__,
-            "commit": commit(), "data": data_hash(), "loss": round(mean, 5) if mean else None, **(recipe.note or {})}
+    card = {
+        "name": name,
+        "command": command,
+        "seed": seed,
+        "steps": training.step,
+        "batch": recipe.batch,
+        "minutes": round(training.seconds / 60, 1),
+        "machine": machine(),
+        "torch": torch.__version__,
+        "commit": commit(),
+        "data": data_hash(),
+        "loss": round(mean, 5) if mean else None,
+        **(recipe.note or {}),
+    }
     path = out / f"{name}.safetensors"
     weights.save(path, training.average, card)
     return path
@@ -201,13 +245,20 @@ def _rows_until(log: Path, step: int) -> list[list[str]]:
 
 def machine() -> str:
     """The kind of machine, for the model card."""
-    return f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {platform.machine()}"
+    return (
+        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {platform.machine()}"
+    )
 
 
 def commit() -> str:
     """The commit of this checkout, or "unknown" outside of one."""
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout.strip() or "unknown"
 
 

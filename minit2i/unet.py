@@ -77,25 +77,36 @@ class UNet(nn.Module):
         seen = [widths[0]]  # channels of each picture kept for the way up
         for level, width in enumerate(widths):
             if level > 0:
-                self.down.append(nn.ModuleDict({"shrink": nn.Conv2d(widths[level - 1], width, 3, stride=2, padding=1)}))
+                self.down.append(
+                    nn.ModuleDict({"shrink": nn.Conv2d(widths[level - 1], width, 3, stride=2, padding=1)})
+                )
                 seen.append(width)
             for _ in range(config.blocks):
-                self.down.append(nn.ModuleDict({"block": ResidualBlock(width, width, E), "attend": attend(level)}))
+                self.down.append(
+                    nn.ModuleDict({"block": ResidualBlock(width, width, E), "attend": attend(level)})
+                )
                 seen.append(width)
         self.middle = ResidualBlock(widths[-1], widths[-1], E)
         for level, width in reversed(list(enumerate(widths))):
             for i in range(config.blocks + 1):
                 below = widths[level + 1] if i == 0 and level + 1 < len(widths) else width
-                self.up.append(nn.ModuleDict(
-                    {"block": ResidualBlock(below + seen.pop(), width, E), "attend": attend(level)}))
+                self.up.append(
+                    nn.ModuleDict(
+                        {"block": ResidualBlock(below + seen.pop(), width, E), "attend": attend(level)}
+                    )
+                )
             if level > 0:
                 self.up.append(nn.ModuleDict({"grow": nn.Upsample(scale_factor=2)}))
 
         full = config.exit_channels
-        self.leave = nn.Sequential(nn.GroupNorm(8, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], full * patch**2, 1))
+        self.leave = nn.Sequential(
+            nn.GroupNorm(8, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], full * patch**2, 1)
+        )
         self.finish = nn.Sequential(
-            nn.Conv2d(full + config.channels, full, 3, padding=1), nn.SiLU(),
-            nn.Conv2d(full, config.channels, 3, padding=1))
+            nn.Conv2d(full + config.channels, full, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(full, config.channels, 3, padding=1),
+        )
         nn.init.zeros_(self.finish[-1].weight)
         nn.init.zeros_(self.finish[-1].bias)
 
@@ -106,7 +117,9 @@ class UNet(nn.Module):
         """
         embedding = self.time(timestep_embedding(t, self.config.widths[0]))  # (B, E)
         if self.pooled is not None:
-            embedding = embedding + self.pooled(F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1]**0.5)
+            embedding = embedding + self.pooled(
+                F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1] ** 0.5
+            )
         embedding = F.silu(embedding)
 
         x = self.enter(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
@@ -131,8 +144,9 @@ class UNet(nn.Module):
         return step["attend"](x, text) if step["attend"] is not None else x
 
 
-def denoising_loss(model: UNet, schedule: Schedule, x_0: Tensor, text: Text | None, generator: Generator,
-                   weighting: str) -> Tensor:
+def denoising_loss(
+    model: UNet, schedule: Schedule, x_0: Tensor, text: Text | None, generator: Generator, weighting: str
+) -> Tensor:
     """Noise a batch at random times and ask for what was there; the weighted mean squared error, a scalar.
 
     x_0: (B, C, H, W) in [-1, 1]; weighting: see `Schedule.loss_weight`. Source: Ho et al. 2020, algorithm 1.

@@ -40,8 +40,13 @@ def show(picture, alt: str) -> None:
     display({mime: base64.b64encode(file.getvalue()).decode()}, raw=True, metadata={mime: {"alt": alt}})
 
 
-def grid(pictures: list[Image.Image], columns: int = 8, captions: list[str] | None = None, side: int = 128,
-         gap: int = 4) -> Image.Image:
+def grid(
+    pictures: list[Image.Image],
+    columns: int = 8,
+    captions: list[str] | None = None,
+    side: int = 128,
+    gap: int = 4,
+) -> Image.Image:
     """Pictures in rows, each enlarged (without smoothing) or shrunk to `side` pixels, with captions below."""
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
@@ -103,9 +108,11 @@ def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, si
     sheet.save(file, "WEBP", quality=70)
     source = base64.b64encode(file.getvalue()).decode()
     labels = labels or [f"frame {i + 1} of {len(pictures)}" for i in range(len(pictures))]
-    move = (f"this.previousElementSibling.style.backgroundPosition = 100 * this.value / {max(1, last)} + '% 0';"
-            "this.nextElementSibling.textContent = JSON.parse(this.dataset.labels)[this.value];"
-            "this.setAttribute('aria-valuetext', this.nextElementSibling.textContent)")
+    move = (
+        f"this.previousElementSibling.style.backgroundPosition = 100 * this.value / {max(1, last)} + '% 0';"
+        "this.nextElementSibling.textContent = JSON.parse(this.dataset.labels)[this.value];"
+        "this.setAttribute('aria-valuetext', this.nextElementSibling.textContent)"
+    )
     return (
         f'<div style="max-width: {side}px; font-family: sans-serif">'
         f'<div role="img" aria-label="{html.escape(alt)}" style="aspect-ratio: {width} / {height}; '
@@ -113,7 +120,8 @@ def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, si
         f'{100 * len(pictures)}% 100%"></div>'
         f'<input type="range" min="0" max="{last}" value="0" aria-label="time" style="width: 100%; margin: 8px 0" '
         f'data-labels="{html.escape(json.dumps(labels))}" oninput="{move}">'
-        f"<div>{html.escape(labels[0])}</div></div>")
+        f"<div>{html.escape(labels[0])}</div></div>"
+    )
 
 
 def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor) -> Image.Image:
@@ -126,9 +134,19 @@ def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor
     for row in range(len(captions)):
         for column in range(len(pictures)):
             value = scores[column, row].item()
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8,
-                      color="black" if value > middle else "white")
-    table, box = _to_picture(figure), axes.get_window_extent()  # in this order: the box is known once it is drawn
+            axes.text(
+                column,
+                row,
+                f"{value:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="black" if value > middle else "white",
+            )
+    table, box = (
+        _to_picture(figure),
+        axes.get_window_extent(),
+    )  # in this order: the box is known once it is drawn
     step = box.width / len(pictures)
     side = min(96, int(step) - 4)
     sheet = Image.new("RGB", (table.width, table.height + side + 8), "white")

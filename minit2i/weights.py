@@ -41,10 +41,15 @@ def save(path: str | Path, model: nn.Module, card: dict) -> None:
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().to("cpu", torch.float16).contiguous()
-               for name, tensor in model.state_dict().items()}
-    header = {"config": json.dumps(dataclasses.asdict(model.config)), "card": json.dumps(card),
-              "sha256": digest(tensors)}
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float16).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    header = {
+        "config": json.dumps(dataclasses.asdict(model.config)),
+        "card": json.dumps(card),
+        "sha256": digest(tensors),
+    }
     beside = path.with_name(path.name + ".new")
     beside.write_bytes(to_bytes(tensors, metadata=header))
     os.replace(beside, path)
@@ -72,8 +77,10 @@ def load(path: str | Path, model_class: type, config_class: type) -> nn.Module:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        config = {key: tuple(value) if isinstance(value, list) else value
-                  for key, value in json.loads(header["config"]).items()}
+        config = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in json.loads(header["config"]).items()
+        }
         if digest(tensors) != header["sha256"]:
             raise InputError(f"{path} is damaged: its numbers do not match the hash in its header")
         model = model_class(config_class(**config))

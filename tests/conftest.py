@@ -19,10 +19,29 @@ def tiny_weights(tmp_path_factory):
     tokenizer = Tokenizer.train(captions * 2, vocabulary=600)
     tokenizer.save(folder / "tokenizer.json")
     width = 32
-    clip = CLIP(CLIPConfig(width=width, depth=1, heads=2, text_width=width, text_depth=1, text_heads=2,
-                           vocabulary=tokenizer.vocabulary, embedding=width))
-    denoiser = UNet(UNetConfig(widths=(16, 32), blocks=1, heads=2, embedding=width, exit_channels=8,
-                               text_width=width, text_pooled=width))
+    clip = CLIP(
+        CLIPConfig(
+            width=width,
+            depth=1,
+            heads=2,
+            text_width=width,
+            text_depth=1,
+            text_heads=2,
+            vocabulary=tokenizer.vocabulary,
+            embedding=width,
+        )
+    )
+    denoiser = UNet(
+        UNetConfig(
+            widths=(16, 32),
+            blocks=1,
+            heads=2,
+            embedding=width,
+            exit_channels=8,
+            text_width=width,
+            text_pooled=width,
+        )
+    )
     torch.nn.init.normal_(denoiser.finish[-1].weight, std=0.1)  # it starts at zero, and so would its pictures
     upscaler = Upscaler(UpscalerConfig(width=8, blocks=1))
     words = sorted({word for caption in captions for word in caption.split()})

@@ -39,16 +39,19 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture
 def run(tiny_weights, capsys):
     """Run a command on the tiny weights; returns (exit code, lines of stdout, lines of stderr)."""
+
     def run_command(*arguments, folder: Path = tiny_weights) -> tuple[int, list[str], list[str]]:
         code = main(["--weights", str(folder), *map(str, arguments)])
         out, err = capsys.readouterr()
         return code, out.splitlines(), err.splitlines()
+
     return run_command
 
 
 @pytest.fixture
 def refused(run):
     """Run a command that must fail: code 2, one line on stderr, nothing printed or written. Returns the line."""
+
     def run_command(*arguments, **settings) -> str:
         before = set(Path().rglob("*"))
         code, out, err = run(*arguments, **settings)
@@ -56,6 +59,7 @@ def refused(run):
         assert set(Path().rglob("*")) == before
         assert err[0].startswith("minit2i: ")
         return err[0]
+
     return run_command
 
 
@@ -78,8 +82,25 @@ def test_generate_writes_the_picture_and_says_where(run):
 
 def test_generate_many_at_any_size_with_any_sampler(run):
     for sampler in SAMPLERS:
-        code, out, _ = run("generate", PROMPT, *FAST, "-n", "2", "-o", "x.webp", "--size", "64", "--seed", "4",
-                           "--sampler", sampler, "--best-of", "2", "--guidance", "1")
+        code, out, _ = run(
+            "generate",
+            PROMPT,
+            *FAST,
+            "-n",
+            "2",
+            "-o",
+            "x.webp",
+            "--size",
+            "64",
+            "--seed",
+            "4",
+            "--sampler",
+            sampler,
+            "--best-of",
+            "2",
+            "--guidance",
+            "1",
+        )
         assert (code, out) == (0, ["x-1.webp", "x-2.webp"])
         assert Image.open("x-2.webp").size == (64, 64)
 
@@ -93,7 +114,9 @@ def test_generate_writes_a_film_and_its_strip(run, ending, steps):
     strip = Image.open("film.png")
     assert strip.size == (4 + 132 * min(steps, 8), 4 + 132 * 2)
     # The last guess is the picture itself.
-    last = strip.crop((strip.width - 132, 136, strip.width - 4, 264)).resize((64, 64), Image.Resampling.NEAREST)
+    last = strip.crop((strip.width - 132, 136, strip.width - 4, 264)).resize(
+        (64, 64), Image.Resampling.NEAREST
+    )
     assert (np.asarray(last) == np.asarray(Image.open("picture.png"))).all()
 
 
@@ -126,7 +149,7 @@ def test_search_in_a_set_embeds_it_only_once(run, monkeypatch):
 
 def test_search_makes_a_damaged_cache_anew(run, tmp_path):
     answer = run("search", "sad", "--data", "photos")
-    cache, = (tmp_path / "cache" / "minit2i").iterdir()
+    (cache,) = (tmp_path / "cache" / "minit2i").iterdir()
     whole = cache.read_bytes()
     cache.write_bytes(whole[:-5])
     assert run("search", "sad", "--data", "photos") == answer
@@ -184,8 +207,14 @@ def test_evaluate_prints_a_page_or_json(run, tiny_weights, monkeypatch):
 def tiny_recipe(seed, folder) -> Recipe:
     torch.manual_seed(seed)
     model = Upscaler(UpscalerConfig(width=8, blocks=1))
-    return Recipe(model, lambda model, generator: model.tail.weight.sum() ** 2,
-                  lambda model: Image.new("RGB", (8, 8)), batch=1, minutes=1, lr=1e-3)
+    return Recipe(
+        model,
+        lambda model, generator: model.tail.weight.sum() ** 2,
+        lambda model: Image.new("RGB", (8, 8)),
+        batch=1,
+        minutes=1,
+        lr=1e-3,
+    )
 
 
 def test_train_writes_weights_and_says_how_to_use_them(run, photo, monkeypatch):
@@ -270,14 +299,19 @@ assert not {{"torch", "numpy", "PIL"}} & set(sys.modules)
 assert main(["--weights", {str(tiny_weights)!r}, "generate", "a cat", "--steps", "1"]) == 0
 assert not {{"datasets", "matplotlib", "pandas", "pyarrow"}} & set(sys.modules), sorted(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", "import sys\nfrom minit2i.cli import main" + code],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys\nfrom minit2i.cli import main" + code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    process = subprocess.Popen([sys.executable, "-m", "minit2i.cli", "data"], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minit2i.cli", "data"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 1
@@ -294,16 +328,41 @@ def test_ctrl_c_is_no_traceback(run, photo, monkeypatch):
 # ---- Bad arguments ----
 
 
-@pytest.mark.parametrize("line", [
-    "", "paint", "generate", "generate a cat", "score x.png", "train everything", "generate x --steps 0",
-    "generate x --steps 1001", "generate x --steps 2.5", "generate x --guidance nan", "generate x --guidance -1",
-    "generate x --seed -1", "generate x --seed 99999999999999999999", "generate x --size 100", "generate x -n 0",
-    "generate x --sampler z", "generate x -n 64 --best-of 64", "generate x --film film.mp4",
-    "generate x --film film.gif -n 2", "generate x --film picture.gif", "generate x --film no/film.gif",
-    "generate \ud83d", "search x -k 0", "search x --dir nowhere", "search x --dir .", "denoise x.png --noise 1.1",
-    "train denoiser --minutes 0", "train denoiser --resume", "train denoiser --out /dev/null/x",
-    "generate x --weights nowhere",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "paint",
+        "generate",
+        "generate a cat",
+        "score x.png",
+        "train everything",
+        "generate x --steps 0",
+        "generate x --steps 1001",
+        "generate x --steps 2.5",
+        "generate x --guidance nan",
+        "generate x --guidance -1",
+        "generate x --seed -1",
+        "generate x --seed 99999999999999999999",
+        "generate x --size 100",
+        "generate x -n 0",
+        "generate x --sampler z",
+        "generate x -n 64 --best-of 64",
+        "generate x --film film.mp4",
+        "generate x --film film.gif -n 2",
+        "generate x --film picture.gif",
+        "generate x --film no/film.gif",
+        "generate \ud83d",
+        "search x -k 0",
+        "search x --dir nowhere",
+        "search x --dir .",
+        "denoise x.png --noise 1.1",
+        "train denoiser --minutes 0",
+        "train denoiser --resume",
+        "train denoiser --out /dev/null/x",
+        "generate x --weights nowhere",
+    ],
+)
 def test_bad_arguments(refused, line):
     refused(*line.split())
 
@@ -350,10 +409,12 @@ def turned() -> bytes:
 RED = Image.new("RGB", (20, 30), "red")
 GREY = Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16)
 ODD = {
-    "16-bit": encoded(GREY, "PNG"), "cmyk": encoded(Image.new("CMYK", (20, 30)), "JPEG"),
+    "16-bit": encoded(GREY, "PNG"),
+    "cmyk": encoded(Image.new("CMYK", (20, 30)), "JPEG"),
     "palette": encoded(Image.new("P", (20, 30)), "PNG", transparency=0),
     "animated": encoded(Image.new("RGB", (20, 30)), "GIF", save_all=True, append_images=[RED]),
-    "turned": turned(), "1x1": encoded(Image.new("RGB", (1, 1)), "PNG"),
+    "turned": turned(),
+    "1x1": encoded(Image.new("RGB", (1, 1)), "PNG"),
     "1x2000": encoded(Image.new("L", (1, 2000)), "PNG"),
 }
 BROKEN = {"empty": b"", "truncated": encoded(GREY, "PNG")[:-100], "bomb": bomb(), "text": b"hello"}
@@ -389,10 +450,22 @@ def test_too_large_to_enlarge(refused):
 # ---- Odd prompts ----
 
 
-@pytest.mark.parametrize(("prompt", "lines"), [
-    ("", 1), (" \n\t", 1), ("🐱🧢", 1), ("🐱" * 1000, 2), ("戴蓝色帽子的猫", 2), ("кот", 2), ("a catt", 1),
-    ("a cat!", 0), ("a cat\x00\x1b", 0), ("a cat " * 2500, 1), ("x" * 100_000, 2),
-])
+@pytest.mark.parametrize(
+    ("prompt", "lines"),
+    [
+        ("", 1),
+        (" \n\t", 1),
+        ("🐱🧢", 1),
+        ("🐱" * 1000, 2),
+        ("戴蓝色帽子的猫", 2),
+        ("кот", 2),
+        ("a catt", 1),
+        ("a cat!", 0),
+        ("a cat\x00\x1b", 0),
+        ("a cat " * 2500, 1),
+        ("x" * 100_000, 2),
+    ],
+)
 def test_odd_prompts_draw_something_and_warn(run, prompt, lines):
     code, out, err = run("generate", prompt, "--steps", "1", "--size", "64")
     assert (code, out) == (0, ["picture.png"])
@@ -403,8 +476,12 @@ def test_odd_prompts_draw_something_and_warn(run, prompt, lines):
 @pytest.mark.parametrize("text", ["", "🐱🧢", "戴蓝色帽子的猫", "a cat " * 2500, "x" * 100_000])
 def test_odd_captions_labels_and_queries(run, photo, text):
     long = len(text) > 1000
-    for command in (["score", photo, text], ["classify", photo, text, "cat"], ["search", text, "--data", "photos"],
-                    ["denoise", photo, "--prompt", text, *FAST]):
+    for command in (
+        ["score", photo, text],
+        ["classify", photo, text, "cat"],
+        ["search", text, "--data", "photos"],
+        ["denoise", photo, "--prompt", text, *FAST],
+    ):
         code, _, err = run(*command)
         assert (code, len(err)) == (0, long)
 
@@ -412,13 +489,19 @@ def test_odd_captions_labels_and_queries(run, photo, text):
 # ---- Bad weights ----
 
 
-USERS = {"clip": ["score", "search", "generate", "denoise"], "denoiser": ["generate", "denoise"],
-         "upscaler": ["generate", "upscale"], "tokenizer": ["score", "generate"]}
+USERS = {
+    "clip": ["score", "search", "generate", "denoise"],
+    "denoiser": ["generate", "denoise"],
+    "upscaler": ["generate", "upscale"],
+    "tokenizer": ["score", "generate"],
+}
 USES = [(name, command) for name, commands in USERS.items() for command in commands]
 
 
 @pytest.mark.parametrize(("name", "command"), USES)
-def test_missing_damaged_or_foreign_weights(refused, photo, tiny_weights, tmp_path, monkeypatch, name, command):
+def test_missing_damaged_or_foreign_weights(
+    refused, photo, tiny_weights, tmp_path, monkeypatch, name, command
+):
     monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "none")
     folder = tmp_path / "weights"
     shutil.copytree(tiny_weights, folder)
@@ -432,7 +515,14 @@ def test_missing_damaged_or_foreign_weights(refused, photo, tiny_weights, tmp_pa
         flipped = bytearray(whole)
         flipped[-1] ^= 1
         other = tiny_weights / ("upscaler.safetensors" if name != "upscaler" else "clip.safetensors")
-        for content in (bytes(flipped), whole[:-10], b"", b"not weights", other.read_bytes(), wrong_shape(name)):
+        for content in (
+            bytes(flipped),
+            whole[:-10],
+            b"",
+            b"not weights",
+            other.read_bytes(),
+            wrong_shape(name),
+        ):
             file.write_bytes(content)
             assert f"{name}.safetensors" in refused(command, *words, folder=folder)
 

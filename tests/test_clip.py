@@ -9,8 +9,18 @@ from minit2i.data import to_pil
 from minit2i.tokenizer import Tokenizer
 from minit2i.train import Training, fit
 
-TINY = CLIPConfig(picture_size=32, width=32, depth=2, heads=2, text_width=32, text_depth=2, text_heads=2,
-                  vocabulary=600, context=12, embedding=16)
+TINY = CLIPConfig(
+    picture_size=32,
+    width=32,
+    depth=2,
+    heads=2,
+    text_width=32,
+    text_depth=2,
+    text_heads=2,
+    vocabulary=600,
+    context=12,
+    embedding=16,
+)
 
 
 def with_patches(config: CLIPConfig) -> CLIPConfig:
@@ -25,13 +35,32 @@ def ids(*rows: list[int]) -> torch.Tensor:
 def test_it_equals_the_reference_clip_with_the_same_weights():
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
-    reference = transformers.CLIPModel(transformers.CLIPConfig(
-        text_config={"vocab_size": 600, "hidden_size": 32, "intermediate_size": 128, "num_hidden_layers": 2,
-                     "num_attention_heads": 2, "max_position_embeddings": 12, "eos_token_id": 598,
-                     "bos_token_id": 597, "pad_token_id": 599, "projection_dim": 16},
-        vision_config={"hidden_size": 32, "intermediate_size": 128, "num_hidden_layers": 2,
-                       "num_attention_heads": 2, "image_size": 32, "patch_size": 8, "projection_dim": 16},
-        projection_dim=16)).eval()
+    reference = transformers.CLIPModel(
+        transformers.CLIPConfig(
+            text_config={
+                "vocab_size": 600,
+                "hidden_size": 32,
+                "intermediate_size": 128,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "max_position_embeddings": 12,
+                "eos_token_id": 598,
+                "bos_token_id": 597,
+                "pad_token_id": 599,
+                "projection_dim": 16,
+            },
+            vision_config={
+                "hidden_size": 32,
+                "intermediate_size": 128,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "image_size": 32,
+                "patch_size": 8,
+                "projection_dim": 16,
+            },
+            projection_dim=16,
+        )
+    ).eval()
     for parameter in reference.parameters():  # random everywhere, also where training would start at 0 or 1
         torch.nn.init.normal_(parameter, std=0.2)
     ours = CLIP(with_patches(TINY)).eval()
@@ -42,7 +71,8 @@ def test_it_equals_the_reference_clip_with_the_same_weights():
         for key in keys:
             attention[f"attention.query.{key}"] = theirs[f"{prefix}.self_attn.q_proj.{key}"]
             attention[f"attention.key_value.{key}"] = torch.cat(
-                [theirs[f"{prefix}.self_attn.{part}_proj.{key}"] for part in "kv"])
+                [theirs[f"{prefix}.self_attn.{part}_proj.{key}"] for part in "kv"]
+            )
             attention[f"attention.out.{key}"] = theirs[f"{prefix}.self_attn.out_proj.{key}"]
             attention[f"norm_1.{key}"] = theirs[f"{prefix}.layer_norm1.{key}"]
             attention[f"norm_2.{key}"] = theirs[f"{prefix}.layer_norm2.{key}"]
@@ -77,8 +107,12 @@ def test_it_equals_the_reference_clip_with_the_same_weights():
         assert_close(ours.embed_pictures(pictures), expected.image_embeds, atol=1e-5, rtol=1e-5)
         assert_close(ours.embed_texts(texts), expected.text_embeds, atol=1e-5, rtol=1e-5)
         scale = min(theirs["logit_scale"].exp().item(), 100)
-        assert_close(ours(pictures, texts), scale * expected.image_embeds @ expected.text_embeds.T,
-                     atol=1e-4, rtol=1e-4)
+        assert_close(
+            ours(pictures, texts),
+            scale * expected.image_embeds @ expected.text_embeds.T,
+            atol=1e-4,
+            rtol=1e-4,
+        )
 
 
 def test_a_later_word_changes_no_earlier_token():

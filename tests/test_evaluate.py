@@ -42,11 +42,21 @@ def report(tiny_weights, tmp_path_factory):
     for file in tiny_weights.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     torch.manual_seed(0)
-    fashion = UNetConfig(channels=1, picture_size=32, patch=2, widths=(16, 32), heads=2, embedding=32, text_width=32,
-                         text_pooled=32)
+    fashion = UNetConfig(
+        channels=1,
+        picture_size=32,
+        patch=2,
+        widths=(16, 32),
+        heads=2,
+        embedding=32,
+        text_width=32,
+        text_pooled=32,
+    )
     weights.save(folder / "denoiser-fashion.safetensors", UNet(fashion), {})
     weights.save(folder / "judge.safetensors", Judge(JudgeConfig(widths=(8, 8))), {})
-    weights.save(folder / "judge-fashion.safetensors", Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,))), {})
+    weights.save(
+        folder / "judge-fashion.safetensors", Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,))), {}
+    )
     return evaluate(folder, n=20, seed=0)
 
 
@@ -58,7 +68,13 @@ def test_the_report_has_what_a_program_would_read(report):
             assert entry["n"] == 20
             assert entry["interval"][0] <= entry["value"] <= entry["interval"][1]
     assert report["frechet"]["real"] < report["frechet"]["generated"]  # untrained weights draw no scenes
-    assert set(report["clip"]) >= {"swap_animal", "swap_headwear", "swap_colour", "animal_naming", "emoji_noto"}
+    assert set(report["clip"]) >= {
+        "swap_animal",
+        "swap_headwear",
+        "swap_colour",
+        "animal_naming",
+        "emoji_noto",
+    }
 
 
 def test_the_untrained_upscaler_measures_as_bicubic_does(report):

@@ -16,8 +16,12 @@ def double(x):
 @pytest.fixture
 def hand_in(monkeypatch, capsys):
     """Hand in an answer to one exercise, which is to double a tensor; returns what is said."""
-    test = compare(double, [(torch.tensor([1.0, 2.0]),), (torch.ones(3, 4),)], {"you halve it": lambda x: x / 2},
-                   lambda change: viz.to_pil(change(torch.zeros(1, 3, 8, 8))))
+    test = compare(
+        double,
+        [(torch.tensor([1.0, 2.0]),), (torch.ones(3, 4),)],
+        {"you halve it": lambda x: x / 2},
+        lambda change: viz.to_pil(change(torch.zeros(1, 3, 8, 8))),
+    )
     monkeypatch.setattr(exercises, "load", lambda lesson: {"99.1": test})
 
     def give(answer, name="99.1"):
@@ -31,19 +35,22 @@ def test_a_right_answer_is_right(hand_in):
     assert hand_in(lambda x: x + x).startswith("99.1: right.")
 
 
-@pytest.mark.parametrize(("answer", "expected"), [
-    (lambda x: x / 2, "This is what comes out when you halve it."),
-    (lambda x: x, "Tried with x = tensor([1.0, 2.0]): expected 2 at [0], got 1."),
-    (lambda x: x[:1], "expected the shape (2,), got (1,)"),
-    (lambda x: None, "Does it end with `return`?"),
-    (lambda x: x / 0, "not a number"),
-    (lambda x: "two", "got 'two'"),
-    (lambda x: 2 * x if x.shape == (2,) else x, "a tensor of shape (3, 4)"),
-    (lambda x: x.mul_(2), "changes the tensor"),
-    (lambda x: x.no_such_thing(), "AttributeError"),
-    (lambda: 1, "TypeError"),
-    (torch.tensor(2.0), "Hand in the function itself"),
-])
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (lambda x: x / 2, "This is what comes out when you halve it."),
+        (lambda x: x, "Tried with x = tensor([1.0, 2.0]): expected 2 at [0], got 1."),
+        (lambda x: x[:1], "expected the shape (2,), got (1,)"),
+        (lambda x: None, "Does it end with `return`?"),
+        (lambda x: x / 0, "not a number"),
+        (lambda x: "two", "got 'two'"),
+        (lambda x: 2 * x if x.shape == (2,) else x, "a tensor of shape (3, 4)"),
+        (lambda x: x.mul_(2), "changes the tensor"),
+        (lambda x: x.no_such_thing(), "AttributeError"),
+        (lambda: 1, "TypeError"),
+        (torch.tensor(2.0), "Hand in the function itself"),
+    ],
+)
 def test_a_wrong_answer_is_told_what_differs(hand_in, answer, expected):
     said = hand_in(answer)
     assert said.startswith("99.1: not yet.")
@@ -79,7 +86,16 @@ def test_stopping_a_training_early_keeps_what_was_learnt():
     assert len(losses) == training.step == 3
 
 
-@pytest.mark.parametrize(("got", "same"), [((1, 2.0), True), ([1.0, 2.0], True), (torch.tensor([1.0, 2.0]), True),
-                                           ((1, 3), False), ((1, 2, 3), False), (1, False)])
+@pytest.mark.parametrize(
+    ("got", "same"),
+    [
+        ((1, 2.0), True),
+        ([1.0, 2.0], True),
+        (torch.tensor([1.0, 2.0]), True),
+        ((1, 3), False),
+        ((1, 2, 3), False),
+        (1, False),
+    ],
+)
 def test_numbers_in_a_row_may_be_a_list_a_tuple_or_a_tensor(got, same):
     assert (exercises.difference(got, (1.0, 2.0)) == "") == same

@@ -29,7 +29,13 @@ def test_the_truth_is_read_off_the_scene():
     scene = scenes.Scene("cat", "baseball cap", "blue", "none", "green", "noto")
     right = truth([scene])[0].tolist()
     assert [answers[i] for answers, i in zip(QUESTIONS.values(), right, strict=True)] == [
-        "cat", "baseball cap", "blue", "none", "green", "intact"]
+        "cat",
+        "baseball cap",
+        "blue",
+        "none",
+        "green",
+        "intact",
+    ]
 
 
 def test_broken_pictures_are_changed_but_stay_pictures():

@@ -71,7 +71,9 @@ def test_every_picture_has_words_for_those_who_cannot_see_it(lesson):
 
 def test_nothing_in_an_output_comes_from_the_network(lesson):
     for cell in code(lesson):
-        assert not re.search(r"""(src|href)=\\?["']?https?:|url\(['"]?https?:""", json.dumps(cell.outputs)), cell.source
+        assert not re.search(r"""(src|href)=\\?["']?https?:|url\(['"]?https?:""", json.dumps(cell.outputs)), (
+            cell.source
+        )
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
@@ -82,8 +84,16 @@ def test_it_is_small_enough_for_a_web_page(path):
 def test_it_says_what_it_makes_how_long_it_takes_and_what_to_remember(lesson):
     assert lesson.metadata["minit2i"]["title"]
     assert 0 < lesson.metadata["minit2i"]["minutes"] <= 12
-    for part in ("**What you will make.**", "**What you need to know.**", "**Time.**", "**Questions it answers**",
-                 "## To remember", "**Words learnt:**", "**To read next:**", "**To try:**"):
+    for part in (
+        "**What you will make.**",
+        "**What you need to know.**",
+        "**Time.**",
+        "**Questions it answers**",
+        "## To remember",
+        "**Words learnt:**",
+        "**To read next:**",
+        "**To try:**",
+    ):
         assert part in words(lesson), part
     remembered = words(lesson).split("## To remember")[1].split("**Words learnt:**")[0]
     assert len(re.findall(r"^\d\. ", remembered, re.M)) == 5
@@ -92,8 +102,11 @@ def test_it_says_what_it_makes_how_long_it_takes_and_what_to_remember(lesson):
 def test_every_word_learnt_is_in_the_glossary(lesson):
     links = re.findall(r"\(glossary\.md#([a-z0-9-]+)\)", words(lesson))
     assert links
-    anchors = {re.sub(r"[^a-z0-9 -]", "", line[3:].lower()).strip().replace(" ", "-")
-               for line in GLOSSARY.splitlines() if line.startswith("## ")}
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", line[3:].lower()).strip().replace(" ", "-")
+        for line in GLOSSARY.splitlines()
+        if line.startswith("## ")
+    }
     assert set(links) <= anchors, set(links) - anchors
 
 
@@ -107,7 +120,9 @@ def test_exercises_have_stubs_checks_hints_and_points(path):
     names = list(exercises.load(number))
     assert len(names) >= 4
     assert list(of_exercises(lesson)) == names
-    graded = {cell.metadata["nbgrader"]["grade_id"]: cell for cell in code(lesson) if "nbgrader" in cell.metadata}
+    graded = {
+        cell.metadata["nbgrader"]["grade_id"]: cell for cell in code(lesson) if "nbgrader" in cell.metadata
+    }
     for name in names:
         cell = graded[f"exercise-{name.replace('.', '-')}"]
         assert cell.source.startswith(f'check("{name}", ')
@@ -142,7 +157,10 @@ def test_a_stub_is_harmless_but_wrong(name, capsys):
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_solution_is_right(name, capsys):
-    answer, setup = of_exercises(solution(name))[name], code(lesson_of(name))[0].source  # as in a student's notebook
+    answer, setup = (
+        of_exercises(solution(name))[name],
+        code(lesson_of(name))[0].source,
+    )  # as in a student's notebook
     assert f"{name}: right." in answer_of(answer, [setup], name, capsys)
 
 
@@ -157,10 +175,12 @@ def test_no_solution_stands_in_a_lesson(name):
 
 
 def test_lessons_are_run_without_a_network():
-    code = ("import os, runpy, subprocess, sys; "
-            f"runpy.run_path({str(LESSONS / 'conftest.py')!r}); "
-            "sys.exit(subprocess.call([sys.executable, '-c', "
-            "'import socket; socket.create_connection((\"192.0.2.1\", 80), timeout=1)']))")
+    code = (
+        "import os, runpy, subprocess, sys; "
+        f"runpy.run_path({str(LESSONS / 'conftest.py')!r}); "
+        "sys.exit(subprocess.call([sys.executable, '-c', "
+        "'import socket; socket.create_connection((\"192.0.2.1\", 80), timeout=1)']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "there is no network here" in done.stderr
 

@@ -21,8 +21,9 @@ from minit2i.samplers import (
 from minit2i.schedule import PREDICTIONS, Schedule
 
 every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
-both_schedules = pytest.mark.parametrize("schedule", [Schedule.linear(), Schedule.cosine()],
-                                         ids=["linear", "cosine"])
+both_schedules = pytest.mark.parametrize(
+    "schedule", [Schedule.linear(), Schedule.cosine()], ids=["linear", "cosine"]
+)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -35,6 +36,7 @@ def small_set() -> Tensor:
 
 def ideal(schedule: Schedule, members: Tensor, spread: float = 0.0):
     """The best denoiser there can be, E[x_0 | x_t], for pictures that are a member plus N(0, spread^2)."""
+
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
         alpha_bar = schedule.alpha_bar[t][:, None].double()  # (B, 1)
         x, means = x_t.flatten(1).double(), members.flatten(1).double()  # (B, N), (M, N)
@@ -111,8 +113,13 @@ def test_ideal_denoiser_gives_back_members_of_the_set(sampler, schedule, steps):
 @every_sampler
 def test_gaussian_data_comes_out_gaussian(sampler):
     schedule = Schedule.cosine()
-    x_0 = sample(ideal(schedule, torch.zeros(1, 1, 8, 8), spread=0.5), (200, 1, 8, 8), schedule,
-                 sampler=sampler, steps=100)
+    x_0 = sample(
+        ideal(schedule, torch.zeros(1, 1, 8, 8), spread=0.5),
+        (200, 1, 8, 8),
+        schedule,
+        sampler=sampler,
+        steps=100,
+    )
     assert_close(x_0.mean(), torch.tensor(0.0), rtol=0, atol=0.02)
     assert_close(x_0.std(), torch.tensor(0.5), rtol=0.03, atol=0)
 
@@ -149,8 +156,9 @@ def test_dpm_solver_is_nearer_the_truth_in_few_steps(schedule):
 def test_the_step_to_the_end_adds_no_noise(sampler, alpha_bar):
     x_t, x_0_hat = noise(2, 3, 4, 4, seed=1), noise(2, 3, 4, 4, seed=2)
     for z in (noise(2, 3, 4, 4, seed=3), torch.full((2, 3, 4, 4), 1e6)):
-        x_prev = SAMPLERS[sampler](x_t, x_0_hat, alpha_bar, 1.0, z=z, eta=1.0,
-                                   x_0_hat_before=x_t, alpha_bar_before=alpha_bar / 2)
+        x_prev = SAMPLERS[sampler](
+            x_t, x_0_hat, alpha_bar, 1.0, z=z, eta=1.0, x_0_hat_before=x_t, alpha_bar_before=alpha_bar / 2
+        )
         assert_close(x_prev, x_0_hat)
 
 
@@ -171,8 +179,10 @@ def test_a_trajectory_ends_at_its_last_guess(sampler):
 def test_ddim_with_all_noise_renewed_is_ddpm(schedule):
     denoise = ideal(schedule, small_set(), spread=0.3)
     for steps in (10, 100):
-        walks = [trajectory(denoise, (2, 3, 4, 4), schedule, sampler=sampler, steps=steps, eta=1.0)
-                 for sampler in ("ddim", "ddpm")]
+        walks = [
+            trajectory(denoise, (2, 3, 4, 4), schedule, sampler=sampler, steps=steps, eta=1.0)
+            for sampler in ("ddim", "ddpm")
+        ]
         for by_ddim, by_ddpm in zip(*walks, strict=True):
             assert_close(by_ddim.x_prev, by_ddpm.x_prev, rtol=0, atol=1e-4)
 
@@ -208,8 +218,11 @@ def test_a_picture_depends_on_the_seed_and_its_place_only(sampler):
 @every_sampler
 def test_start_from_a_picture_at_a_given_time(sampler):
     schedule, x_0 = Schedule.cosine(), small_set()[:1]
-    walk = list(trajectory(ideal(schedule, small_set()), (4, 3, 4, 4), schedule, sampler=sampler, steps=10,
-                           start=(x_0, 300)))
+    walk = list(
+        trajectory(
+            ideal(schedule, small_set()), (4, 3, 4, 4), schedule, sampler=sampler, steps=10, start=(x_0, 300)
+        )
+    )
     assert [step.t for step in walk] == timesteps(301, 10) and walk[0].t == 300
     fresh = next(trajectory(ideal(schedule, small_set()), (4, 3, 4, 4), schedule)).x_t
     assert_close(walk[0].x_t, schedule.add_noise(x_0, fresh, torch.full((4,), 300)))
@@ -232,7 +245,8 @@ def test_guidance_is_the_formula_on_eps(kind, s):
     x_t, t = noise(3, 2, 4, 4), torch.tensor([10, 500, 900])
     eps_uncond, eps_cond = (
         schedule.eps_from_x_0(schedule.to_x_0(kind, model(x_t, t, text), x_t, t), x_t, t)
-        for text in (uncond, cond))
+        for text in (uncond, cond)
+    )
     model.batches.clear()
     x_0_hat = guided(model, schedule, cond, uncond, s, clip=False)(x_t, t)
     assert model.batches == ([3] if s in (0, 1) else [6])
@@ -264,8 +278,9 @@ def test_clip_guidance_moves_eps_by_the_formula():
     schedule, a = Schedule.cosine(), noise(2, 4, 4, seed=5)
     x_t, t = noise(3, 2, 4, 4), torch.tensor([10, 500, 900])
     with torch.no_grad():
-        x_0_hat = clip_guided(lambda x_t, t: x_t.tanh(), lambda x_0: (a * x_0).sum((1, 2, 3)), 0.7, schedule,
-                              clip=False)(x_t, t)
+        x_0_hat = clip_guided(
+            lambda x_t, t: x_t.tanh(), lambda x_0: (a * x_0).sum((1, 2, 3)), 0.7, schedule, clip=False
+        )(x_t, t)
     gradient = a * (1 - x_t.tanh().square())
     alpha_bar = schedule.alpha_bar[t][:, None, None, None]
     eps = schedule.eps_from_x_0(x_t.tanh(), x_t, t)
@@ -303,8 +318,9 @@ def beside(reference, schedule: Schedule, sampler: str, steps: int, eta: float =
     assert [step.t for step in walk] == reference.timesteps.tolist()
     for step, t_prev in zip(walk, [*timesteps(schedule.T, steps)[1:], None], strict=True):
         alpha_bar_prev = 1.0 if t_prev is None else schedule.alpha_bar[t_prev].item()
-        again = SAMPLERS[sampler](step.x_t, step.x_0_hat, schedule.alpha_bar[step.t].item(), alpha_bar_prev,
-                                  z=z, eta=eta)
+        again = SAMPLERS[sampler](
+            step.x_t, step.x_0_hat, schedule.alpha_bar[step.t].item(), alpha_bar_prev, z=z, eta=eta
+        )
         yield step, again, z
 
 
@@ -313,8 +329,12 @@ def beside(reference, schedule: Schedule, sampler: str, steps: int, eta: float =
 def test_ddpm_equals_diffusers(schedule, steps):
     diffusers = pytest.importorskip("diffusers")
     reference = diffusers.DDPMScheduler(
-        trained_betas=schedule.beta.tolist(), variance_type="fixed_small", clip_sample=False,
-        prediction_type="sample", timestep_spacing="trailing")
+        trained_betas=schedule.beta.tolist(),
+        variance_type="fixed_small",
+        clip_sample=False,
+        prediction_type="sample",
+        timestep_spacing="trailing",
+    )
     for step, ours, _ in beside(reference, schedule, "ddpm", steps):
         generator = torch.Generator().manual_seed(3)  # draws the same z
         theirs = reference.step(step.x_0_hat, step.t, step.x_t, generator=generator).prev_sample
@@ -326,8 +346,12 @@ def test_ddpm_equals_diffusers(schedule, steps):
 def test_ddim_equals_diffusers(schedule, steps, eta):
     diffusers = pytest.importorskip("diffusers")
     reference = diffusers.DDIMScheduler(
-        trained_betas=schedule.beta.tolist(), clip_sample=False, set_alpha_to_one=True,
-        prediction_type="sample", timestep_spacing="trailing")
+        trained_betas=schedule.beta.tolist(),
+        clip_sample=False,
+        set_alpha_to_one=True,
+        prediction_type="sample",
+        timestep_spacing="trailing",
+    )
     for step, ours, z in beside(reference, schedule, "ddim", steps, eta):
         theirs = reference.step(step.x_0_hat, step.t, step.x_t, eta=eta, variance_noise=z).prev_sample
         assert_close(ours, theirs, rtol=0, atol=2e-4)
@@ -338,8 +362,13 @@ def test_ddim_equals_diffusers(schedule, steps, eta):
 def test_dpm_solver_equals_diffusers(schedule):
     diffusers = pytest.importorskip("diffusers")
     reference = diffusers.DPMSolverMultistepScheduler(
-        trained_betas=schedule.beta.tolist(), prediction_type="sample", timestep_spacing="trailing",
-        algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero")
+        trained_betas=schedule.beta.tolist(),
+        prediction_type="sample",
+        timestep_spacing="trailing",
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        final_sigmas_type="zero",
+    )
     reference.set_timesteps(20)
     denoise = ideal(schedule, small_set(), 0.3)
     for step in trajectory(denoise, (1, 3, 4, 4), schedule, sampler="dpm_solver", steps=20):
@@ -355,13 +384,16 @@ def test_dpm_solver_starts_as_ddim():
 # --- bad arguments ---
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"sampler": "euler"}, "sampler must be one of ddpm, ddim, dpm_solver, not 'euler'"),
-    ({"steps": 0}, "steps must be from 1 to 1000, not 0"),
-    ({"steps": 1001}, "steps must be from 1 to 1000, not 1001"),
-    ({"eta": 1.5}, "eta must be from 0 to 1, not 1.5"),
-    ({"start": (torch.zeros(1, 1, 2, 2), 1000)}, "start must be at a t from 0 to 999, not 1000"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"sampler": "euler"}, "sampler must be one of ddpm, ddim, dpm_solver, not 'euler'"),
+        ({"steps": 0}, "steps must be from 1 to 1000, not 0"),
+        ({"steps": 1001}, "steps must be from 1 to 1000, not 1001"),
+        ({"eta": 1.5}, "eta must be from 0 to 1, not 1.5"),
+        ({"start": (torch.zeros(1, 1, 2, 2), 1000)}, "start must be at a t from 0 to 999, not 1000"),
+    ],
+)
 def test_bad_arguments_are_one_line(settings, message):
     with pytest.raises(ValueError) as error:
         sample(lambda x_t, t: x_t, (1, 1, 2, 2), Schedule.linear(), **settings)

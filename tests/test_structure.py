@@ -45,11 +45,23 @@ def test_imports_run_one_way():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_what_is_taught_is_not_imported(name):
-    assert not imports(MODULES[name])[1] & {"einops", "diffusers", "transformers", "open_clip", "torchvision",
-                                            "pickle", "skimage"}
+    assert not imports(MODULES[name])[1] & {
+        "einops",
+        "diffusers",
+        "transformers",
+        "open_clip",
+        "torchvision",
+        "pickle",
+        "skimage",
+    }
 
 
 def test_drawing_needs_no_data_set_library():
-    code = ("import sys, minit2i.text2image, minit2i.cli; "
-            "print([m for m in ('datasets', 'pandas', 'matplotlib', 'pyarrow') if m in sys.modules])")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = (
+        "import sys, minit2i.text2image, minit2i.cli; "
+        "print([m for m in ('datasets', 'pandas', 'matplotlib', 'pyarrow') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

@@ -55,7 +55,7 @@ def test_best_of_keeps_what_clip_likes_most(tiny):
     for i, prompt in enumerate([CAT, "a dog"]):
         with torch.no_grad():
             text = tiny.clip.embed_texts(tiny.tokenizer([prompt]))[0]
-            scores = tiny.clip.embed_pictures(small[3 * i:3 * i + 3]) @ text
+            scores = tiny.clip.embed_pictures(small[3 * i : 3 * i + 3]) @ text
         assert torch.equal(chosen[i], small[3 * i + scores.argmax()])
 
 

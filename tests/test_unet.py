@@ -10,8 +10,17 @@ from minit2i.schedule import Schedule
 from minit2i.train import Training, fit
 from minit2i.unet import UNet, UNetConfig, denoising_loss
 
-TINY = UNetConfig(picture_size=16, patch=2, widths=(16, 32), blocks=1, heads=2, embedding=32, exit_channels=8,
-                  text_width=12, text_pooled=10)
+TINY = UNetConfig(
+    picture_size=16,
+    patch=2,
+    widths=(16, 32),
+    blocks=1,
+    heads=2,
+    embedding=32,
+    exit_channels=8,
+    text_width=12,
+    text_pooled=10,
+)
 
 
 def some_text(n: int, tokens: int = 5) -> Text:
@@ -28,11 +37,16 @@ def awake(config: UNetConfig) -> UNet:
     return model
 
 
-@pytest.mark.parametrize("config", [
-    TINY,
-    UNetConfig(channels=1, picture_size=32, patch=2, widths=(16, 32), blocks=2, text_width=0, text_pooled=0),
-    UNetConfig(patch=4, widths=(16, 32, 48), blocks=1, text_width=12, text_pooled=10),
-])
+@pytest.mark.parametrize(
+    "config",
+    [
+        TINY,
+        UNetConfig(
+            channels=1, picture_size=32, patch=2, widths=(16, 32), blocks=2, text_width=0, text_pooled=0
+        ),
+        UNetConfig(patch=4, widths=(16, 32, 48), blocks=1, text_width=12, text_pooled=10),
+    ],
+)
 def test_the_answer_has_the_shape_of_the_question(config):
     x_t = torch.randn(3, config.channels, config.picture_size, config.picture_size)
     text = some_text(3) if config.text_width else None
@@ -54,8 +68,11 @@ def test_words_and_time_matter():
 def test_masked_tokens_are_not_heard():
     model, x_t, t = awake(TINY), torch.randn(2, 3, 16, 16), torch.tensor([10, 900])
     text = some_text(2)
-    longer = Text(torch.cat([text.tokens, 100 * torch.randn(2, 4, 12)], dim=1),
-                  torch.cat([text.mask, torch.zeros(2, 4, dtype=torch.bool)], dim=1), text.pooled)
+    longer = Text(
+        torch.cat([text.tokens, 100 * torch.randn(2, 4, 12)], dim=1),
+        torch.cat([text.mask, torch.zeros(2, 4, dtype=torch.bool)], dim=1),
+        text.pooled,
+    )
     with torch.no_grad():
         assert_close(model(x_t, t, longer), model(x_t, t, text))
 
@@ -78,10 +95,14 @@ def test_two_pictures_are_learnt_by_heart_and_drawn_from_their_words(prediction)
 
     def loss(model, generator):
         many = torch.arange(32) % 2
-        return denoising_loss(model, schedule, x_0[many], Text(*(part[many] for part in text)), generator, "v")
+        return denoising_loss(
+            model, schedule, x_0[many], Text(*(part[many] for part in text)), generator, "v"
+        )
 
     training = Training(model, lr=4e-3, decay=0.9)
     losses = [loss for _, loss in fit(training, loss, steps=150)]
     assert sum(losses[-20:]) < 0.6 * sum(losses[:20])
-    drawn = sample(unguided(training.average, schedule, text), (2, 3, 8, 8), schedule, steps=10).mean(dim=(1, 2, 3))
+    drawn = sample(unguided(training.average, schedule, text), (2, 3, 8, 8), schedule, steps=10).mean(
+        dim=(1, 2, 3)
+    )
     assert_close(drawn, torch.tensor([0.8, -0.8]), atol=0.2, rtol=0)

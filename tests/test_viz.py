@@ -28,12 +28,18 @@ def test_a_grid_holds_every_picture_in_reading_order():
     sheet = viz.grid([plain(RED), plain(GREEN), plain(BLUE)], columns=2, side=20, gap=4)
     assert sheet.size == (2 * 24 + 4, 2 * 24 + 4)
     assert [sheet.getpixel(place) for place in ((14, 14), (38, 14), (14, 38), (38, 38))] == [
-        RED, GREEN, BLUE, (255, 255, 255)]
+        RED,
+        GREEN,
+        BLUE,
+        (255, 255, 255),
+    ]
 
 
 def test_long_captions_are_wrapped_below_their_picture():
     without = viz.grid([plain(RED)], side=64)
-    sheet = viz.grid([plain(RED)], captions=["a cat wearing a blue baseball cap on a green background"], side=64)
+    sheet = viz.grid(
+        [plain(RED)], captions=["a cat wearing a blue baseball cap on a green background"], side=64
+    )
     assert sheet.width == without.width
     below = sheet.crop((0, without.height, sheet.width, sheet.height))
     assert below.height > 3 * 14
@@ -60,15 +66,22 @@ def test_a_scrubber_is_one_piece_with_every_frame_and_label():
     assert sheet.size == (48, 16)
     for i, colour in enumerate((RED, GREEN, BLUE)):
         assert max(abs(a - b) for a, b in zip(sheet.getpixel((8 + 16 * i, 8)), colour, strict=True)) < 20
-    assert json.loads(html.unescape(re.search(r'data-labels="([^"]*)"', page)[1])) == ["first", "it's second", "third"]
+    assert json.loads(html.unescape(re.search(r'data-labels="([^"]*)"', page)[1])) == [
+        "first",
+        "it's second",
+        "third",
+    ]
     assert 'role="img" aria-label="a &quot;square&quot; that &lt;changes&gt;"' in page
     assert 'max="2"' in page
     assert "http" not in page
 
 
 def test_each_picture_of_a_score_table_stands_above_its_column():
-    table = np.asarray(viz.score_table([plain(RED), plain(BLUE)], ["a long caption", "blue"],
-                                       torch.tensor([[9.0, 1.0], [2.0, 0.0]])))
+    table = np.asarray(
+        viz.score_table(
+            [plain(RED), plain(BLUE)], ["a long caption", "blue"], torch.tensor([[9.0, 1.0], [2.0, 0.0]])
+        )
+    )
 
     def middle(colour):
         return np.where((table == colour).all(axis=2))[1].mean()

@@ -48,12 +48,21 @@ def learn(training: Training, batch_loss: Callable, minutes: float) -> list[floa
     The notebook's stop button ends it early, and keeps what was learnt so far.
     """
     losses: list[float] = []
-    with contextlib.suppress(KeyboardInterrupt), tqdm(
-            total=round(60 * minutes), bar_format="{l_bar}{bar}| {n:.0f} of {total} s{postfix}", file=sys.stdout,
-            ncols=90, mininterval=1) as bar:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        tqdm(
+            total=round(60 * minutes),
+            bar_format="{l_bar}{bar}| {n:.0f} of {total} s{postfix}",
+            file=sys.stdout,
+            ncols=90,
+            mininterval=1,
+        ) as bar,
+    ):
         for step, loss in fit(training, batch_loss, minutes=minutes):
             losses.append(loss)
-            bar.set_postfix_str(f"step {step}, loss {sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
+            bar.set_postfix_str(
+                f"step {step}, loss {sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False
+            )
             bar.update(min(training.seconds, bar.total) - bar.n)
     return losses
 
@@ -88,8 +97,12 @@ def load(lesson: str) -> dict[str, Test]:
         return {}
 
 
-def compare(right: Callable, cases: list[tuple], mistakes: dict[str, Callable] | None = None,
-            draw: Callable[[Callable], list[Image.Image]] | None = None) -> Test:
+def compare(
+    right: Callable,
+    cases: list[tuple],
+    mistakes: dict[str, Callable] | None = None,
+    draw: Callable[[Callable], list[Image.Image]] | None = None,
+) -> Test:
     """Make a test that tries an answer, a function, on cases and compares it with the right function.
 
     mistakes: what a frequent mistake does ("you ...") -> a function that makes it. draw: a function -> pictures.
@@ -131,13 +144,20 @@ def attempt(answer: Callable, case: tuple) -> Any:
         got = answer(*arguments)
     except Exception as error:  # a student's function may raise anything
         own = getattr(answer, "__code__", None)  # quote the student's line, not torch's in which it ended
-        lines = [frame.line for frame in traceback.extract_tb(error.__traceback__)
-                 if own and frame.filename == own.co_filename and frame.line]
+        lines = [
+            frame.line
+            for frame in traceback.extract_tb(error.__traceback__)
+            if own and frame.filename == own.co_filename and frame.line
+        ]
         line = f' in the line "{lines[-1]}"' if lines else ""
         raise Wrong(f"Your code stopped{line} with {type(error).__name__}: {error}") from None
-    if any(isinstance(now, Tensor) and not torch.equal(now, before) for now, before in
-           zip(arguments, case, strict=True)):
-        raise Wrong("Your function changes the tensor that it is given. Make a new one instead: x + 1, not x += 1.")
+    if any(
+        isinstance(now, Tensor) and not torch.equal(now, before)
+        for now, before in zip(arguments, case, strict=True)
+    ):
+        raise Wrong(
+            "Your function changes the tensor that it is given. Make a new one instead: x + 1, not x += 1."
+        )
     return got
 
 
@@ -178,18 +198,31 @@ def shown(value: Any) -> str:
     """A value, short enough for a sentence."""
     if isinstance(value, Tensor):
         if value.numel() <= 8:
-            numbers = str((torch.round(value.double() * 1000) / 1000).tolist() if value.is_floating_point()
-                          else value.tolist())
+            numbers = str(
+                (torch.round(value.double() * 1000) / 1000).tolist()
+                if value.is_floating_point()
+                else value.tolist()
+            )
             return f"tensor({numbers})"
         return f"a tensor of shape {tuple(value.shape)}"
-    text = repr(value) if isinstance(value, (str, int, float, list, tuple, dict, bool)) else f"a {type(value).__name__}"
+    text = (
+        repr(value)
+        if isinstance(value, (str, int, float, list, tuple, dict, bool))
+        else f"a {type(value).__name__}"
+    )
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def beside(draw: Callable[[Callable], list[Image.Image]], right: Callable, answer: Callable) -> Image.Image | None:
+def beside(
+    draw: Callable[[Callable], list[Image.Image]], right: Callable, answer: Callable
+) -> Image.Image | None:
     """What the right answer draws, above what the student's draws; None if that cannot be drawn."""
     wanted, yours = draw(right), []
     with contextlib.suppress(Exception):  # a wrong answer may give anything; its message says what
         yours = draw(answer)
-    return viz.grid([*wanted, *yours], columns=len(wanted), side=96,
-                    captions=["right"] * len(wanted) + ["yours"] * len(yours))
+    return viz.grid(
+        [*wanted, *yours],
+        columns=len(wanted),
+        side=96,
+        captions=["right"] * len(wanted) + ["yours"] * len(yours),
+    )

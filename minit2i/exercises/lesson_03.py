@@ -46,13 +46,19 @@ def draw_guesses(answer) -> list[Image.Image]:
 
 
 best_guess_test = compare(
-    best_guess, [(torch.tensor([0.4]), 0.5, torch.tensor([-1.0, 1.0])),
-                 (torch.tensor([-0.3, 0.0, 2.0]), 0.8, torch.tensor([-1.0, 0.5, 1.0]))],
-    {"nothing is guessed": lambda x_t, alpha_bar, points: x_t,
-     "the points are not multiplied by sqrt(alpha_bar)": guess_without_scaling,
-     "the weights are not divided by their sum": guess_without_division,
-     "the nearest point is taken instead of the weighted mean": nearest_point},
-    draw_guesses)
+    best_guess,
+    [
+        (torch.tensor([0.4]), 0.5, torch.tensor([-1.0, 1.0])),
+        (torch.tensor([-0.3, 0.0, 2.0]), 0.8, torch.tensor([-1.0, 0.5, 1.0])),
+    ],
+    {
+        "nothing is guessed": lambda x_t, alpha_bar, points: x_t,
+        "the points are not multiplied by sqrt(alpha_bar)": guess_without_scaling,
+        "the weights are not divided by their sum": guess_without_division,
+        "the nearest point is taken instead of the weighted mean": nearest_point,
+    },
+    draw_guesses,
+)
 
 # ---- 03.2 ----
 
@@ -73,17 +79,27 @@ def draw_steps(answer) -> list[Image.Image]:
 
 
 ddim_test = compare(
-    ddim_step, [(torch.tensor([0.5, -1.0]), torch.tensor([1.0, 0.0]), 0.36, 0.64),
-                (torch.tensor([0.5, -1.0]), torch.tensor([1.0, 0.0]), 0.64, 1.0)],
-    {"no step is made": lambda x_t, x_0_hat, bar, bar_next: x_t,
-     "one goes all the way to the guess": lambda x_t, x_0_hat, bar, bar_next: x_0_hat,
-     "the square roots are missing": lambda x_t, x_0_hat, bar, bar_next:
-         bar_next * x_0_hat + (1 - bar_next) * (x_t - bar * x_0_hat) / (1 - bar),
-     "the noise is not made smaller": lambda x_t, x_0_hat, bar, bar_next:
-         bar_next**0.5 * x_0_hat + x_t - bar**0.5 * x_0_hat,
-     "bar and bar_next are swapped": lambda x_t, x_0_hat, bar, bar_next:
-         bar**0.5 * x_0_hat + (1 - bar) ** 0.5 * (x_t - bar_next**0.5 * x_0_hat) / max(1e-9, 1 - bar_next) ** 0.5},
-    draw_steps)
+    ddim_step,
+    [
+        (torch.tensor([0.5, -1.0]), torch.tensor([1.0, 0.0]), 0.36, 0.64),
+        (torch.tensor([0.5, -1.0]), torch.tensor([1.0, 0.0]), 0.64, 1.0),
+    ],
+    {
+        "no step is made": lambda x_t, x_0_hat, bar, bar_next: x_t,
+        "one goes all the way to the guess": lambda x_t, x_0_hat, bar, bar_next: x_0_hat,
+        "the square roots are missing": lambda x_t, x_0_hat, bar, bar_next: (
+            bar_next * x_0_hat + (1 - bar_next) * (x_t - bar * x_0_hat) / (1 - bar)
+        ),
+        "the noise is not made smaller": lambda x_t, x_0_hat, bar, bar_next: (
+            bar_next**0.5 * x_0_hat + x_t - bar**0.5 * x_0_hat
+        ),
+        "bar and bar_next are swapped": lambda x_t, x_0_hat, bar, bar_next: (
+            bar**0.5 * x_0_hat
+            + (1 - bar) ** 0.5 * (x_t - bar_next**0.5 * x_0_hat) / max(1e-9, 1 - bar_next) ** 0.5
+        ),
+    },
+    draw_steps,
+)
 
 # ---- 03.3 ----
 
@@ -93,17 +109,26 @@ def question_and_answer(x_0: Tensor, eps: Tensor, bar: Tensor) -> Tensor:
     return torch.stack([bar.sqrt() * x_0 + (1 - bar).sqrt() * eps, bar.sqrt() * eps - (1 - bar).sqrt() * x_0])
 
 
-EXAMPLE = (torch.tensor([1.0, -0.5]).view(2, 1, 1, 1), torch.tensor([0.3, 2.0]).view(2, 1, 1, 1),
-           torch.tensor([0.64, 0.36]).view(2, 1, 1, 1))
+EXAMPLE = (
+    torch.tensor([1.0, -0.5]).view(2, 1, 1, 1),
+    torch.tensor([0.3, 2.0]).view(2, 1, 1, 1),
+    torch.tensor([0.64, 0.36]).view(2, 1, 1, 1),
+)
 
 pair_test = compare(
-    question_and_answer, [EXAMPLE],
-    {"picture and noise themselves are returned": lambda x_0, eps, bar: torch.stack([x_0, eps]),
-     "v is the noise": lambda x_0, eps, bar: torch.stack([question_and_answer(x_0, eps, bar)[0], eps]),
-     "v has the wrong sign": lambda x_0, eps, bar: question_and_answer(x_0, eps, bar) * torch.tensor(
-         [1, -1]).view(2, 1, 1, 1, 1),
-     "the parts of v are added; the picture's has a minus": lambda x_0, eps, bar: torch.stack(
-         [question_and_answer(x_0, eps, bar)[0], bar.sqrt() * eps + (1 - bar).sqrt() * x_0])})
+    question_and_answer,
+    [EXAMPLE],
+    {
+        "picture and noise themselves are returned": lambda x_0, eps, bar: torch.stack([x_0, eps]),
+        "v is the noise": lambda x_0, eps, bar: torch.stack([question_and_answer(x_0, eps, bar)[0], eps]),
+        "v has the wrong sign": lambda x_0, eps, bar: (
+            question_and_answer(x_0, eps, bar) * torch.tensor([1, -1]).view(2, 1, 1, 1, 1)
+        ),
+        "the parts of v are added; the picture's has a minus": lambda x_0, eps, bar: torch.stack(
+            [question_and_answer(x_0, eps, bar)[0], bar.sqrt() * eps + (1 - bar).sqrt() * x_0]
+        ),
+    },
+)
 
 
 def question_test(answer) -> None:
@@ -161,8 +186,9 @@ def times_test(answer, wanted: float = 0.2) -> Image.Image:
     even, yours = distance(timesteps(1000, 6)), distance(times)
     gain = 1 - yours / even
     pictures = torch.cat([reference()[:6], walk(timesteps(1000, 6))[:6], walk(times)[:6]])
-    picture = viz.grid(to_pil(pictures), columns=6, side=72,
-                       captions=["100 steps"] * 6 + ["6, even"] * 6 + ["6, yours"] * 6)
+    picture = viz.grid(
+        to_pil(pictures), columns=6, side=72, captions=["100 steps"] * 6 + ["6, even"] * 6 + ["6, yours"] * 6
+    )
     if gain < wanted:
         where = f"{abs(gain):.1%} {'closer' if gain >= 0 else 'farther'}"
         raise Wrong(f"Yours end {where} than the even spread; {wanted:.0%} closer is asked for.", picture)

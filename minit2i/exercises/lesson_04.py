@@ -20,11 +20,14 @@ from minit2i.upscaler import bicubic, degrade
 nearest_test = compare(
     lambda x, times: x.repeat_interleave(times, 2).repeat_interleave(times, 3),
     [(torch.arange(4.0).view(1, 1, 2, 2), 2), (torch.arange(12.0).view(1, 3, 2, 2), 3)],
-    {"nothing is repeated": lambda x, times: x,
-     "only the height grows": lambda x, times: x.repeat_interleave(times, 2),
-     "only the width grows": lambda x, times: x.repeat_interleave(times, 3),
-     "the whole picture is repeated like a tile": lambda x, times: x.repeat(1, 1, times, times)},
-    lambda answer: to_pil(answer(chelsea(16), 4)))
+    {
+        "nothing is repeated": lambda x, times: x,
+        "only the height grows": lambda x, times: x.repeat_interleave(times, 2),
+        "only the width grows": lambda x, times: x.repeat_interleave(times, 3),
+        "the whole picture is repeated like a tile": lambda x, times: x.repeat(1, 1, times, times),
+    },
+    lambda answer: to_pil(answer(chelsea(16), 4)),
+)
 
 # ---- 04.2 ----
 
@@ -35,13 +38,22 @@ def draw_shuffled(answer) -> list[Image.Image]:
 
 shuffle_test = compare(
     lambda x, s: F.pixel_shuffle(x, s),
-    [(torch.arange(4.0).view(1, 4, 1, 1), 2), (torch.arange(8.0).view(1, 4, 1, 2), 2),
-     (torch.arange(144.0).view(2, 18, 2, 2), 3)],
-    {"all is zero": lambda x, s: torch.zeros_like(F.pixel_shuffle(x, s)),
-     "the directions are not reordered before joining": lambda x, s: x.reshape(F.pixel_shuffle(x, s).shape),
-     "the two small directions are swapped": lambda x, s: F.pixel_shuffle(
-         x.unflatten(1, (-1, s, s)).transpose(2, 3).flatten(1, 3), s)},
-    draw_shuffled)
+    [
+        (torch.arange(4.0).view(1, 4, 1, 1), 2),
+        (torch.arange(8.0).view(1, 4, 1, 2), 2),
+        (torch.arange(144.0).view(2, 18, 2, 2), 3),
+    ],
+    {
+        "all is zero": lambda x, s: torch.zeros_like(F.pixel_shuffle(x, s)),
+        "the directions are not reordered before joining": lambda x, s: x.reshape(
+            F.pixel_shuffle(x, s).shape
+        ),
+        "the two small directions are swapped": lambda x, s: F.pixel_shuffle(
+            x.unflatten(1, (-1, s, s)).transpose(2, 3).flatten(1, 3), s
+        ),
+    },
+    draw_shuffled,
+)
 
 # ---- 04.3 ----
 
@@ -58,16 +70,22 @@ def of_all_channels(a: Tensor, b: Tensor) -> Tensor:
 
 
 decibels_test = compare(
-    psnr, [two_pairs(), tuple(pair[:1] for pair in two_pairs())],
-    {"nothing is measured": lambda a, b: torch.zeros(len(a)),
-     "the colours are compared; use luma first": of_all_channels,
-     "the colours are compared, and on the scale from -1 to 1; use luma first":
-         lambda a, b: -10 * (a - b).square().mean(dim=(1, 2, 3)).log10(),
-     "one number is returned for the whole batch: take the mean over dim=(1, 2, 3) only":
-         lambda a, b: -10 * (luma(a) - luma(b)).square().mean().log10(),
-     "the minus sign is missing": lambda a, b: -psnr(a, b),
-     "the natural logarithm is taken instead of log10": lambda a, b: psnr(a, b) * 2.302585,
-     "20 is used instead of 10; that is for errors that are not squared": lambda a, b: 2 * psnr(a, b)})
+    psnr,
+    [two_pairs(), tuple(pair[:1] for pair in two_pairs())],
+    {
+        "nothing is measured": lambda a, b: torch.zeros(len(a)),
+        "the colours are compared; use luma first": of_all_channels,
+        "the colours are compared, and on the scale from -1 to 1; use luma first": lambda a, b: (
+            -10 * (a - b).square().mean(dim=(1, 2, 3)).log10()
+        ),
+        "one number is returned for the whole batch: take the mean over dim=(1, 2, 3) only": lambda a, b: (
+            -10 * (luma(a) - luma(b)).square().mean().log10()
+        ),
+        "the minus sign is missing": lambda a, b: -psnr(a, b),
+        "the natural logarithm is taken instead of log10": lambda a, b: psnr(a, b) * 2.302585,
+        "20 is used instead of 10; that is for errors that are not squared": lambda a, b: 2 * psnr(a, b),
+    },
+)
 
 # ---- 04.4 ----
 

@@ -22,13 +22,23 @@ def push(x_0_hat: Tensor, g: Tensor, s: float, bar: float) -> Tensor:
 
 
 push_test = compare(
-    push, [(torch.tensor([0.5, -1.0]), torch.tensor([1.0, 2.0]), 2.0, 0.25),
-           (torch.tensor([0.5, -1.0]), torch.tensor([-1.0, 0.5]), 0.5, 0.81)],
-    {"nothing is pushed": lambda x_0_hat, g, s, bar: x_0_hat,
-     "the gradient is added without the fraction": lambda x_0_hat, g, s, bar: x_0_hat + s * g,
-     "it is pushed the other way": lambda x_0_hat, g, s, bar: push(x_0_hat, -g, s, bar),
-     "alpha_bar stands under the line without its root": lambda x_0_hat, g, s, bar: x_0_hat + s * (1 - bar) / bar * g,
-     "the guess itself is lost: add the push to it": lambda x_0_hat, g, s, bar: push(0 * x_0_hat, g, s, bar)})
+    push,
+    [
+        (torch.tensor([0.5, -1.0]), torch.tensor([1.0, 2.0]), 2.0, 0.25),
+        (torch.tensor([0.5, -1.0]), torch.tensor([-1.0, 0.5]), 0.5, 0.81),
+    ],
+    {
+        "nothing is pushed": lambda x_0_hat, g, s, bar: x_0_hat,
+        "the gradient is added without the fraction": lambda x_0_hat, g, s, bar: x_0_hat + s * g,
+        "it is pushed the other way": lambda x_0_hat, g, s, bar: push(x_0_hat, -g, s, bar),
+        "alpha_bar stands under the line without its root": lambda x_0_hat, g, s, bar: (
+            x_0_hat + s * (1 - bar) / bar * g
+        ),
+        "the guess itself is lost: add the push to it": lambda x_0_hat, g, s, bar: push(
+            0 * x_0_hat, g, s, bar
+        ),
+    },
+)
 
 # ---- 05.2 ----
 
@@ -49,15 +59,22 @@ def two_guesses() -> tuple[Tensor, Tensor]:
 
 
 guidance_test = compare(
-    guidance, [(*PAIR, 0.0), (*PAIR, 1.0), (*PAIR, 3.0)],
-    {"the words are ignored": lambda without, with_words, s: without,
-     "the roles are swapped: s = 0 should leave only the guess without words":
-         lambda without, with_words, s: with_words + s * (without - with_words),
-     "the difference is added to the guess with words; start from the one without":
-         lambda without, with_words, s: with_words + s * (with_words - without),
-     "the difference is taken the wrong way round":
-         lambda without, with_words, s: without + s * (without - with_words)},
-    lambda answer: to_pil(torch.cat([answer(*two_guesses(), s) for s in (0.0, 1.0, 2.0, 4.0)])))
+    guidance,
+    [(*PAIR, 0.0), (*PAIR, 1.0), (*PAIR, 3.0)],
+    {
+        "the words are ignored": lambda without, with_words, s: without,
+        "the roles are swapped: s = 0 should leave only the guess without words": lambda without, with_words, s: (
+            with_words + s * (without - with_words)
+        ),
+        "the difference is added to the guess with words; start from the one without": lambda without, with_words, s: (
+            with_words + s * (with_words - without)
+        ),
+        "the difference is taken the wrong way round": lambda without, with_words, s: (
+            without + s * (without - with_words)
+        ),
+    },
+    lambda answer: to_pil(torch.cat([answer(*two_guesses(), s) for s in (0.0, 1.0, 2.0, 4.0)])),
+)
 
 # ---- 05.3 ----
 
@@ -71,7 +88,9 @@ def drop_test(answer) -> None:
     if captions != before:
         raise Wrong("Your function changes the list that it is given. Make a new one.")
     if not isinstance(got, list) or len(got) != len(captions):
-        raise Wrong("Return a list of the same length. A caption is replaced by an empty text, not taken out.")
+        raise Wrong(
+            "Return a list of the same length. A caption is replaced by an empty text, not taken out."
+        )
     if any(ours not in ("", theirs) for ours, theirs in zip(got, captions, strict=True)):
         raise Wrong("The captions that stay must stay as they are, and in their places.")
     empty = got.count("") / len(got)
@@ -104,7 +123,9 @@ def settings_test(answer, wanted: int = 34) -> Image.Image:
     t2i, judge, asked = artist()
     drawn = t2i.draw([scenes.full_caption(scene) for scene in asked], seed=0, **settings)
     right = int(verdicts(judge, drawn, asked)["joint"].sum())
-    picture = viz.grid(to_pil(drawn[:8]), columns=8, side=90, captions=[scenes.short_caption(s) for s in asked[:8]])
+    picture = viz.grid(
+        to_pil(drawn[:8]), columns=8, side=90, captions=[scenes.short_caption(s) for s in asked[:8]]
+    )
     if right < wanted:
         raise Wrong(f"The judge finds {right} of 40 right in everything; {wanted} are asked for.", picture)
     print(f"{right} of 40 are right in everything.")

@@ -16,29 +16,49 @@ from minit2i.metrics import wilson_interval
 
 better_test = compare(
     lambda k_a, n_a, k_b, n_b: wilson_interval(k_a, n_a)[0] > wilson_interval(k_b, n_b)[1],
-    [(9, 10, 8, 10), (900, 1000, 800, 1000), (80, 100, 90, 100), (800, 1000, 900, 1000), (100, 100, 90, 100),
-     (93, 100, 85, 100)],
-    {"only the shares are compared, however few tries there were": lambda k_a, n_a, k_b, n_b: k_a / n_a > k_b / n_b,
-     "the lower end of A is compared with B's share, not with B's upper end":
-         lambda k_a, n_a, k_b, n_b: wilson_interval(k_a, n_a)[0] > k_b / n_b,
-     "A and B are swapped":
-         lambda k_a, n_a, k_b, n_b: wilson_interval(k_b, n_b)[0] > wilson_interval(k_a, n_a)[1],
-     "it also says yes when B is the better one": lambda k_a, n_a, k_b, n_b: (
-         wilson_interval(k_a, n_a)[0] > wilson_interval(k_b, n_b)[1]
-         or wilson_interval(k_b, n_b)[0] > wilson_interval(k_a, n_a)[1])})
+    [
+        (9, 10, 8, 10),
+        (900, 1000, 800, 1000),
+        (80, 100, 90, 100),
+        (800, 1000, 900, 1000),
+        (100, 100, 90, 100),
+        (93, 100, 85, 100),
+    ],
+    {
+        "only the shares are compared, however few tries there were": lambda k_a, n_a, k_b, n_b: (
+            k_a / n_a > k_b / n_b
+        ),
+        "the lower end of A is compared with B's share, not with B's upper end": lambda k_a, n_a, k_b, n_b: (
+            wilson_interval(k_a, n_a)[0] > k_b / n_b
+        ),
+        "A and B are swapped": lambda k_a, n_a, k_b, n_b: (
+            wilson_interval(k_b, n_b)[0] > wilson_interval(k_a, n_a)[1]
+        ),
+        "it also says yes when B is the better one": lambda k_a, n_a, k_b, n_b: (
+            wilson_interval(k_a, n_a)[0] > wilson_interval(k_b, n_b)[1]
+            or wilson_interval(k_b, n_b)[0] > wilson_interval(k_a, n_a)[1]
+        ),
+    },
+)
 
 # ---- 06.2 ----
 
 A, B = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 4.0, 6.0, 5.0])
 
 frechet_test = compare(
-    lambda a, b: (a.mean() - b.mean()) ** 2 + (a.std() - b.std()) ** 2, [(A, B), (A, A), (A, A + 1), (B, 3 * B)],
-    {"only the means are compared, without squaring": lambda a, b: a.mean() - b.mean(),
-     "only the means are compared": lambda a, b: (a.mean() - b.mean()) ** 2,
-     "the variances are compared instead of the spreads":
-         lambda a, b: (a.mean() - b.mean()) ** 2 + (a.var() - b.var()) ** 2,
-     "the root is taken: the formula gives the distance squared, and so is it used":
-         lambda a, b: ((a.mean() - b.mean()) ** 2 + (a.std() - b.std()) ** 2).sqrt()})
+    lambda a, b: (a.mean() - b.mean()) ** 2 + (a.std() - b.std()) ** 2,
+    [(A, B), (A, A), (A, A + 1), (B, 3 * B)],
+    {
+        "only the means are compared, without squaring": lambda a, b: a.mean() - b.mean(),
+        "only the means are compared": lambda a, b: (a.mean() - b.mean()) ** 2,
+        "the variances are compared instead of the spreads": lambda a, b: (
+            (a.mean() - b.mean()) ** 2 + (a.var() - b.var()) ** 2
+        ),
+        "the root is taken: the formula gives the distance squared, and so is it used": lambda a, b: (
+            (a.mean() - b.mean()) ** 2 + (a.std() - b.std()) ** 2
+        ).sqrt(),
+    },
+)
 
 # ---- 06.3 ----
 
@@ -57,15 +77,23 @@ def nearest_test(answer) -> Image.Image:
     for got in found:
         index = got.item() if isinstance(got, Tensor) and got.numel() == 1 else got
         if not isinstance(index, int) or not 0 <= index < len(many):
-            raise Wrong(f"Return one whole number from 0 to {len(many) - 1}, the index. Yours is {shown(got)}.")
+            raise Wrong(
+                f"Return one whole number from 0 to {len(many) - 1}, the index. Yours is {shown(got)}."
+            )
     pictures = torch.stack([*ones, *(many[int(i)] for i in found)])
     picture = viz.grid(to_pil(pictures), columns=3, side=96, captions=["given"] * 3 + ["found by yours"] * 3)
     if [int(i) for i in found] != [5, 17, 2]:
         far = [(many - one).square().sum(dim=(1, 2, 3)).argmax().item() for one in ones]
         hint = " These are the farthest, not the nearest." if [int(i) for i in found] == far else ""
         signed = [(many - one).sum(dim=(1, 2, 3)).argmin().item() for one in ones]
-        hint = " The differences are not squared, so they cancel out." if [int(i) for i in found] == signed else hint
-        raise Wrong(f"Expected 5, 17 and 2; yours found {', '.join(str(int(i)) for i in found)}.{hint}", picture)
+        hint = (
+            " The differences are not squared, so they cancel out."
+            if [int(i) for i in found] == signed
+            else hint
+        )
+        raise Wrong(
+            f"Expected 5, 17 and 2; yours found {', '.join(str(int(i)) for i in found)}.{hint}", picture
+        )
     return picture
 
 
@@ -92,12 +120,18 @@ def fool_test(answer, wanted: int = 7, most: float = 0.06) -> Image.Image:
     if changed.abs().max() > 1 + 1e-5:
         raise Wrong("Some numbers lie beyond -1 and 1. End with .clamp(-1, 1).")
     if (changed - pictures).abs().max() > most + 1e-4:
-        raise Wrong(f"Some numbers changed by {(changed - pictures).abs().max():.3f}; at most {most} is allowed.")
+        raise Wrong(
+            f"Some numbers changed by {(changed - pictures).abs().max():.3f}; at most {most} is allowed."
+        )
     with torch.no_grad():
         answers = judge(changed)[0].argmax(1)
     fooled = int((answers != animals).sum())
-    picture = viz.grid(to_pil(changed), columns=5, side=96,
-                       captions=[f"{scenes.ANIMALS[a]}, says the judge" for a in answers.tolist()])
+    picture = viz.grid(
+        to_pil(changed),
+        columns=5,
+        side=96,
+        captions=[f"{scenes.ANIMALS[a]}, says the judge" for a in answers.tolist()],
+    )
     if fooled < wanted:
         raise Wrong(f"{fooled} of 10 are misjudged; {wanted} are asked for.", picture)
     print(f"{fooled} of 10 are misjudged.")

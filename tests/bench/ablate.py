@@ -57,8 +57,8 @@ def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
     generator = torch.Generator().manual_seed(SEED)
     total = 0.0
     for i in range(0, n, 64):
-        x_0 = exam.pictures[i:i + 64]
-        denoise = unguided(model, schedule, exam.hear(exam.captions[i:i + 64]))
+        x_0 = exam.pictures[i : i + 64]
+        denoise = unguided(model, schedule, exam.hear(exam.captions[i : i + 64]))
         for time in range(100, 1000, 100):
             t = torch.full((len(x_0),), time)
             x_t = schedule.add_noise(x_0, torch.randn(x_0.shape, generator=generator), t)
@@ -66,7 +66,9 @@ def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
     return total
 
 
-def train_and_measure(name: str, settings: dict, minutes: float, folder: Path, exam: Exam, sheet: Path) -> dict:
+def train_and_measure(
+    name: str, settings: dict, minutes: float, folder: Path, exam: Exam, sheet: Path
+) -> dict:
     """Train one variant; returns what it reached."""
     config = dataclasses.replace(RECIPE["config"], **{key: settings[key] for key in OF_CONFIG})
     recipe = recipes.denoiser(0, folder, config, settings["batch"], settings["lr"], settings["weighting"])
@@ -76,15 +78,25 @@ def train_and_measure(name: str, settings: dict, minutes: float, folder: Path, e
         pass
     model = training.average
     grades = exam.draw(lambda captions, seed: recipes.samples(model, exam.hear, captions, seed=seed), sheet)
-    return {"parameters": sum(p.numel() for p in model.parameters()), "pictures": training.step * recipe.batch,
-            "error": x_0_error(model, exam), **grades, "sgemm": round(speed, 1)}
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "pictures": training.step * recipe.batch,
+        "error": x_0_error(model, exam),
+        **grades,
+        "sgemm": round(speed, 1),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=3, help="of training for each (%(default)s)")
-    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME",
-                        help=f"only those that begin so: {', '.join(variants())}")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[""],
+        metavar="NAME",
+        help=f"only those that begin so: {', '.join(variants())}",
+    )
     parser.add_argument("--again", action="store_true", help="also those that results.csv already has")
     parser.add_argument("--n", type=int, default=256, help="pictures to judge for each (%(default)s)")
     parser.add_argument("--weights", type=Path, default=weights.WEIGHTS, metavar="FOLDER")
@@ -105,11 +117,24 @@ def main() -> None:
                 rows = read_rows(results)
             finished[name] = rows[-1]  # the latest
 
-    print(f"\n{machine()}. {args.minutes:g} minutes each. The default is "
-          + ", ".join(f"{key} {as_text(value)}" for key, value in DEFAULT.items()) + f". {exam.show_real()}\n")
-    print_table([{"changed": name, "parameters": f"{int(row['parameters']) / 1e6:.2f} M",
-                  "pictures": row["pictures"], "error of x_0_hat": f"{float(row['error']):.5f}", **exam.show(row),
-                  "sgemm, GFLOP/s": f"{float(row['sgemm']):.0f}"} for name, row in finished.items()])
+    print(
+        f"\n{machine()}. {args.minutes:g} minutes each. The default is "
+        + ", ".join(f"{key} {as_text(value)}" for key, value in DEFAULT.items())
+        + f". {exam.show_real()}\n"
+    )
+    print_table(
+        [
+            {
+                "changed": name,
+                "parameters": f"{int(row['parameters']) / 1e6:.2f} M",
+                "pictures": row["pictures"],
+                "error of x_0_hat": f"{float(row['error']):.5f}",
+                **exam.show(row),
+                "sgemm, GFLOP/s": f"{float(row['sgemm']):.0f}",
+            }
+            for name, row in finished.items()
+        ]
+    )
 
 
 if __name__ == "__main__":

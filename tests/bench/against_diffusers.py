@@ -41,15 +41,23 @@ numbers."""
 def their_network(text_width: int, pooled_width: int) -> UNet2DConditionModel:
     """A U-Net with as many parameters as ours, sized as one would on a CPU: attention at 16x16 and 8x8 only."""
     return UNet2DConditionModel(
-        sample_size=64, in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(16, 32, 64, 96),
+        sample_size=64,
+        in_channels=3,
+        out_channels=3,
+        layers_per_block=1,
+        block_out_channels=(16, 32, 64, 96),
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        norm_num_groups=8, cross_attention_dim=text_width, attention_head_dim=4,  # which is the number of heads
-        class_embed_type="simple_projection", projection_class_embeddings_input_dim=pooled_width)
+        norm_num_groups=8,
+        cross_attention_dim=text_width,
+        attention_head_dim=4,  # which is the number of heads
+        class_embed_type="simple_projection",
+        projection_class_embeddings_input_dim=pooled_width,
+    )
 
 
 def predict_eps(model: UNet2DConditionModel, x_t: Tensor, t: Tensor, text: Text) -> Tensor:
-    pooled = F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1]**0.5  # as ours takes it
+    pooled = F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1] ** 0.5  # as ours takes it
     return model(x_t, t, text.tokens, encoder_attention_mask=text.mask, class_labels=pooled).sample
 
 
@@ -70,8 +78,9 @@ def their_loss(ours: recipes.Recipe, hear: Callable, noising: DDPMScheduler) -> 
 
 
 @torch.no_grad()
-def their_samples(model: nn.Module, hear: Callable, noising: DDPMScheduler, captions: list[str],
-                  seed: int) -> Tensor:
+def their_samples(
+    model: nn.Module, hear: Callable, noising: DDPMScheduler, captions: list[str], seed: int
+) -> Tensor:
     """Draw one picture a caption with diffusers' DDIM: (B, 3, 64, 64) in [-1, 1]."""
     # "trailing" begins at pure noise, as our samplers do; the library's default begins a little later.
     scheduler = DDIMScheduler.from_config(noising.config, timestep_spacing="trailing")
@@ -115,9 +124,16 @@ def runners(exam: Exam, folder: Path, minutes: float, lr: float | None) -> tuple
     def draw_theirs(model: nn.Module, captions: list[str], seed: int) -> Tensor:
         return their_samples(model, exam.hear, noising, captions, seed)
 
-    return [Runner("ours", training(recipe.model, recipe.lr), recipe.loss, draw_ours, minutes),
-            Runner("diffusers", training(theirs, lr or recipe.lr), their_loss(recipe, exam.hear, noising),
-                   draw_theirs, minutes)], recipe.batch
+    return [
+        Runner("ours", training(recipe.model, recipe.lr), recipe.loss, draw_ours, minutes),
+        Runner(
+            "diffusers",
+            training(theirs, lr or recipe.lr),
+            their_loss(recipe, exam.hear, noising),
+            draw_theirs,
+            minutes,
+        ),
+    ], recipe.batch
 
 
 def report(rows: list[dict], marks: list[float], exam: Exam) -> None:
@@ -125,8 +141,10 @@ def report(rows: list[dict], marks: list[float], exam: Exam) -> None:
     found = {(row["who"], row["minutes"]): row for row in rows}
     sizes = {row["who"]: f"{int(row['parameters']) / 1e6:.2f} M" for row in rows}
     speeds = [float(row["sgemm"]) for row in rows]
-    print(f"\n{machine()}; during the run {min(speeds):.0f} to {max(speeds):.0f} GFLOP/s. "
-          f"Parameters: ours {sizes['ours']}, diffusers {sizes['diffusers']}. {exam.show_real()}\n")
+    print(
+        f"\n{machine()}; during the run {min(speeds):.0f} to {max(speeds):.0f} GFLOP/s. "
+        f"Parameters: ours {sizes['ours']}, diffusers {sizes['diffusers']}. {exam.show_real()}\n"
+    )
     table = []
     for mark in marks:
         cells = {"minutes": f"{mark:g}"}
@@ -141,8 +159,13 @@ def report(rows: list[dict], marks: list[float], exam: Exam) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, nargs="+", default=[2, 5, 10, 20],
-                        help="of training, for each of the two, after which to compare (%(default)s)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        nargs="+",
+        default=[2, 5, 10, 20],
+        help="of training, for each of the two, after which to compare (%(default)s)",
+    )
     parser.add_argument("--lr", type=float, help="learning rate of diffusers' network (that of ours)")
     parser.add_argument("--n", type=int, default=256, help="pictures to judge each time (%(default)s)")
     parser.add_argument("--again", action="store_true", help="start anew rather than resume")
@@ -151,8 +174,11 @@ def main() -> None:
     args = parser.parse_args()
     marks = sorted(args.minutes)
     # Another run in another folder, so that a checkpoint is only ever resumed by the command that wrote it
-    out = args.out / ("-".join(f"{mark:g}" for mark in marks) + f"-minutes-n-{args.n}"
-                      + (f"-lr-{args.lr:g}" if args.lr else ""))
+    out = args.out / (
+        "-".join(f"{mark:g}" for mark in marks)
+        + f"-minutes-n-{args.n}"
+        + (f"-lr-{args.lr:g}" if args.lr else "")
+    )
     if args.again:
         shutil.rmtree(out, ignore_errors=True)
 
@@ -177,11 +203,22 @@ def main() -> None:
             asked = {"who": runner.name, "minutes": f"{until:g}"}
             if until in measure_at[runner.name] and not has_row(asked):
                 training = runner.training
-                grades = exam.draw(lambda captions, seed, runner=runner: runner.draw(
-                    runner.training.average, captions, seed), out / f"{runner.name}-{until:g}.png")
-                append_row(results, {**asked, "pictures_per_s": training.step * batch / training.seconds, **grades,
-                                     "parameters": sum(p.numel() for p in training.model.parameters()),
-                                     "sgemm": round(sgemm(), 1)})
+                grades = exam.draw(
+                    lambda captions, seed, runner=runner: runner.draw(
+                        runner.training.average, captions, seed
+                    ),
+                    out / f"{runner.name}-{until:g}.png",
+                )
+                append_row(
+                    results,
+                    {
+                        **asked,
+                        "pictures_per_s": training.step * batch / training.seconds,
+                        **grades,
+                        "parameters": sum(p.numel() for p in training.model.parameters()),
+                        "sgemm": round(sgemm(), 1),
+                    },
+                )
     report(read_rows(results), marks, exam)
 
 

@@ -18,8 +18,12 @@ from minit2i.tokenizer import Tokenizer
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=12, help="of training (%(default)s)")
-    parser.add_argument("--style", choices=scenes.STYLES, default="twemoji", help="to leave out (%(default)s)")
-    parser.add_argument("--weights", type=Path, default=weights.WEIGHTS, metavar="FOLDER", help="of the tokenizer")
+    parser.add_argument(
+        "--style", choices=scenes.STYLES, default="twemoji", help="to leave out (%(default)s)"
+    )
+    parser.add_argument(
+        "--weights", type=Path, default=weights.WEIGHTS, metavar="FOLDER", help="of the tokenizer"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER")
     args = parser.parse_args()
     out = args.out or RUNS / f"clip-without-{args.style}-{args.minutes:g}-minutes"
@@ -36,9 +40,16 @@ def main() -> None:
     rows = []
     for style in scenes.STYLES:
         found = retrieval(model, words, style)
-        rows.append({"style": style, "in training": "yes" if style in styles else "no",
-                     "R@1": f"{100 * found['r_at_1']:.1f} %", "R@10": f"{100 * found['r_at_10']:.1f} %",
-                     "emoji to choose from": found["n"], "goal": "" if style in styles else "R@1 >= 40 %"})
+        rows.append(
+            {
+                "style": style,
+                "in training": "yes" if style in styles else "no",
+                "R@1": f"{100 * found['r_at_1']:.1f} %",
+                "R@10": f"{100 * found['r_at_10']:.1f} %",
+                "emoji to choose from": found["n"],
+                "goal": "" if style in styles else "R@1 >= 40 %",
+            }
+        )
     print(f"\n{machine()}. Trained for {args.minutes:g} minutes.\n")
     print_table(rows)
 

@@ -102,23 +102,28 @@ class Exam:
     def draw(self, draw: Callable[[list[str], int], Tensor], sheet: Path) -> dict:
         """Let draw(captions, seed) draw the n pictures, 64 at a time; saves the first 24, grades all."""
         starts = tqdm(range(0, self.n, 64), desc="drawing", leave=False)
-        pictures = torch.cat([draw(self.captions[i:min(i + 64, self.n)], i) for i in starts])
+        pictures = torch.cat([draw(self.captions[i : min(i + 64, self.n)], i) for i in starts])
         sheet.parent.mkdir(parents=True, exist_ok=True)
         viz.grid(data.to_pil(pictures[:24]), columns=6, captions=self.captions[:24]).save(sheet)
         return self.grade(pictures)
 
     def grade(self, pictures: Tensor) -> dict:
         """The judge's verdict on n pictures: the share with all right, and the Fréchet distance to scenes."""
-        right = verdicts(self.judge, pictures, self.scenes[:self.n])["joint"]
-        return {"joint": right.float().mean().item(), "n": self.n,
-                "frechet": frechet_distance(features(self.judge, pictures), self.real)}
+        right = verdicts(self.judge, pictures, self.scenes[: self.n])["joint"]
+        return {
+            "joint": right.float().mean().item(),
+            "n": self.n,
+            "frechet": frechet_distance(features(self.judge, pictures), self.real),
+        }
 
     def show(self, grades: dict) -> dict:
         """Grades, whether fresh or read from a CSV file, as two cells of a table."""
-        return {"all right": percent(float(grades["joint"]), int(grades["n"])),
-                "Fréchet": f"{float(grades['frechet']):.2f}"}
+        return {
+            "all right": percent(float(grades["joint"]), int(grades["n"])),
+            "Fréchet": f"{float(grades['frechet']):.2f}",
+        }
 
     def show_real(self) -> str:
         """What real pictures of the same scenes get: no denoiser can honestly do better."""
-        cells = self.show(self.grade(self.pictures[:self.n]))
+        cells = self.show(self.grade(self.pictures[: self.n]))
         return f"Real pictures: {cells['all right']} all right, Fréchet distance {cells['Fréchet']}."

@@ -46,8 +46,17 @@ def python(*arguments: str) -> list[float]:
 def cold_generate(folder: str, times: int = 3) -> tuple[float, float]:
     """`minit2i generate` typed into a shell: seconds (the best) and peak memory in MB (the worst)."""
     with tempfile.TemporaryDirectory() as out:
-        command = (sys.executable, "-m", "minit2i.cli", "--weights", folder, "generate", PROMPT,
-                   "-o", f"{out}/cat.png")
+        command = (
+            sys.executable,
+            "-m",
+            "minit2i.cli",
+            "--weights",
+            folder,
+            "generate",
+            PROMPT,
+            "-o",
+            f"{out}/cat.png",
+        )
         runs = [python("-c", STARTER, *command) for _ in range(times)]
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
     return min(seconds for seconds, _ in runs), max(peak for _, peak in runs) * unit / 1e6
@@ -56,8 +65,11 @@ def cold_generate(folder: str, times: int = 3) -> tuple[float, float]:
 def forward_flops(model: UNet, batch: int) -> int:
     """How many operations it takes to look at a batch once."""
     config, words = model.config, 16
-    text = Text(torch.zeros(batch, words, config.text_width), torch.ones(batch, words, dtype=torch.bool),
-                torch.ones(batch, config.text_pooled))
+    text = Text(
+        torch.zeros(batch, words, config.text_width),
+        torch.ones(batch, words, dtype=torch.bool),
+        torch.ones(batch, config.text_pooled),
+    )
     x_t = torch.zeros(batch, config.channels, config.picture_size, config.picture_size)
     # The counter knows matrix products, but not the fused attention; so attention is written out for it.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
