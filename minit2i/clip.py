@@ -8,24 +8,14 @@ small convolutional network before the transformer, which learns far faster on l
 Shapes: B pictures, N texts, L tokens of the longest text, D width of a tower, E width of the shared space.
 """
 
-import contextlib
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from PIL.Image import Image
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from .data import to_tensor
 from .layers import QuickGELU, ResidualBlock, TransformerBlock
-from .tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -47,7 +37,7 @@ class CLIPConfig:
 
 
 class Text(NamedTuple):
-    """What the denoiser hears of captions: tokens (B, L, D), mask (B, L) True where real, pooled (B, E)."""
+    """What the text tower makes of captions: tokens (B, L, D), mask (B, L) True where real, pooled (B, E)."""
 
     tokens: Tensor
     mask: Tensor
@@ -123,7 +113,8 @@ class TextTower(nn.Module):
         for block in self.blocks:
             x = block(x, causal=True)
         x = self.norm_out(x)
-        at_end = x[torch.arange(len(ids)), (ids == self.end).int().argmax(dim=1)]  # (B, D)
+        end = (ids == self.end).int().argmax(dim=1)
+        at_end = x[torch.arange(len(ids), device=ids.device), end]  # (B, D)
         return Text(x, ids != self.padding, self.project(at_end))
 
 
@@ -151,10 +142,14 @@ class CLIP(nn.Module):
         """(N, L) int64 -> (N, E) of length 1."""
         return F.normalize(self.text(ids).pooled, dim=-1)
 
+    @property
+    def scale(self) -> Tensor:
+        """What cosines are multiplied by before a softmax; the paper clamps it, so that no hard pair dominates."""
+        return self.log_scale.exp().clamp(max=100)
+
     def forward(self, pictures: Tensor, ids: Tensor) -> Tensor:
-        """The score table (B, N): exp(log_scale) times the cosine of each picture with each text."""
-        # The paper clips the scale at 100, so that one hard pair cannot dominate.
-        return self.log_scale.exp().clamp(max=100) * self.embed_pictures(pictures) @ self.embed_texts(ids).T
+        """The score table (B, N): the scale times the cosine of each picture with each text."""
+        return self.scale * self.embed_pictures(pictures) @ self.embed_texts(ids).T
 
 
 def contrastive_loss(scores: Tensor) -> Tensor:
@@ -165,64 +160,3 @@ def contrastive_loss(scores: Tensor) -> Tensor:
     right = torch.arange(len(scores), device=scores.device)
     # L = (CE(rows) + CE(columns)) / 2
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
-
-
-class Matcher:
-    """The trained CLIP put to use: score, classify and search with PIL pictures and plain texts."""
-
-    def __init__(self, model: CLIP, tokenizer: Tokenizer):
-        self.model, self.tokenizer = model.eval(), tokenizer
-
-    @torch.no_grad()
-    def embed(self, pictures: Sequence[Image]) -> Tensor:
-        """PIL pictures -> (B, E) of length 1; with a progress bar if there are many."""
-        size = self.model.config.picture_size
-        starts = tqdm(
-            range(0, len(pictures), 64),
-            "embedding",
-            unit=" x 64 pictures",
-            leave=False,
-            disable=len(pictures) <= 64,
-        )
-        return torch.cat(
-            [self.model.embed_pictures(to_tensor(list(pictures[i : i + 64]), size=size)) for i in starts]
-        )
-
-    @torch.no_grad()
-    def embed_texts(self, texts: list[str]) -> Tensor:
-        """Texts -> (N, E) of length 1."""
-        return self.model.embed_texts(self.tokenizer(texts))
-
-    def score(self, image: Image, captions: list[str]) -> list[float]:
-        """The cosine of one picture with each caption, in [-1, 1]."""
-        return (self.embed_texts(captions) @ self.embed([image])[0]).tolist()
-
-    def classify(self, image: Image, labels: list[str]) -> list[float]:
-        """How likely each label is if exactly one of them is right: probabilities that sum to 1."""
-        cosines = torch.tensor(self.score(image, labels))
-        return (cosines * self.model.log_scale.exp().clamp(max=100).item()).softmax(0).tolist()
-
-    def search(
-        self, query: str, images: Sequence[Image], k: int = 5, cache: Path | None = None
-    ) -> list[tuple[int, float]]:
-        """The k pictures that fit the query best, as (index, cosine), best first.
-
-        cache: a file for the embeddings of these pictures; a second search finds them there. It must be named
-        anew for other pictures or other weights.
-        """
-        cosines = self._embed_once(images, cache) @ self.embed_texts([query])[0]
-        best = cosines.topk(min(k, len(images)))
-        return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-
-    def _embed_once(self, images: Sequence[Image], cache: Path | None) -> Tensor:
-        if cache is not None and cache.is_file():
-            with contextlib.suppress(Exception):  # damaged: make it anew
-                return load_file(cache)["embedded"]
-        embedded = self.embed(images)
-        if cache is not None:
-            with contextlib.suppress(OSError):  # no place for it: the next search takes as long, no more
-                cache.parent.mkdir(parents=True, exist_ok=True)
-                beside = cache.with_suffix(f".{os.getpid()}")
-                beside.write_bytes(to_bytes({"embedded": embedded}))
-                os.replace(beside, cache)
-        return embedded

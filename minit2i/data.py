@@ -1,24 +1,21 @@
-"""A picture with its words: load a set, turn it into tensors and back.
+"""A picture with its words: load a set of pictures with captions.
 
 Text-to-image learns from pairs: a picture, and a caption that says what is in it. Four sets come with this
-repository (data/README.md is their datasheet), and any set of the Hugging Face hub can be loaded beside
-them. A model sees neither files nor bytes but numbers, so the second half turns pictures into tensors and
-back, and reads and writes picture files with care for whatever a stranger's file may hold.
-
-Shapes: B pictures, C channels (3 colour, 1 grey), H height, W width. Values in a tensor are in [-1, 1].
+repository (data/README.md is their datasheet), and any set of the Hugging Face hub can be loaded beside them.
 """
 
 import difflib
-import os
-import warnings
+import hashlib
+import io
+import random
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
-
-DATA = Path(__file__).resolve().parent.parent / "data"
+from .captions import caption
+from .errors import InputError
+from .files import DATA
+from .render import render
+from .scenes import SPLITS, Scene, draw_scene
 
 SETS = {  # name -> what it is
     "emoji": "things, animals, food and signs drawn in three styles of art, with name and keywords",
@@ -27,27 +24,12 @@ SETS = {  # name -> what it is
     "scenes": "animals with a hat, glasses and a background, composed on demand from emoji",
 }
 
-# What a picture file may end in, and the format that stands for.
-FORMATS = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF",
-    ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM",
-}  # fmt: skip
-KNOWN = sorted(set(FORMATS.values()))
-MAX_PIXELS = 40_000_000  # more than any camera phone's usual picture, little enough to fit in memory
-
-
-class InputError(ValueError):
-    """A mistake of the caller's that one line explains; the command line prints it and exits with 2."""
-
-
-# ---- Sets of pictures ----
-
 
 def load(name: str, split: str = "train", **options):
     """Load a set as a `datasets.Dataset` whose rows have at least `image` (PIL) and `caption`.
 
     `name` is one of SETS, or "hub:<repo id>" for a set of the hub, or "hub:<folder>" for a folder laid out as
-    one. `scenes` takes the options of `scenes.load_scenes` (n, size, seed), a hub set those of `load_hub`.
+    one. `scenes` takes the options of `load_scenes` (n, size, seed), a hub set those of `load_hub`.
     Raises InputError for an unknown name or split, a missing file, or a hub that cannot be reached.
     """
     if name.startswith("hub:"):
@@ -56,9 +38,7 @@ def load(name: str, split: str = "train", **options):
         hint = "".join(f"did you mean {near}? " for near in difflib.get_close_matches(name, SETS, n=1))
         raise InputError(f"unknown data set {name!r}: {hint}known are {', '.join(SETS)} and hub:<repo id>")
     if name == "scenes":
-        from .scenes import load_scenes  # here, since scenes.py is built on this module
-
-        return load_scenes(split=split, **options)
+        return load_scenes(split, **options)
     if options:
         raise InputError(f"data set {name} takes no option {', '.join(options)}")
     if split not in (files := _files(name)):
@@ -149,101 +129,28 @@ def describe_sets() -> list[dict]:
     return rows
 
 
-# ---- Pictures and tensors ----
+def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int = 0):
+    """Return scenes 0 to n-1 as a `datasets.Dataset` with columns image, caption and the fields of `Scene`.
 
-
-def as_rgb(picture: Image.Image) -> Image.Image:
-    """Turn a picture of any mode into 8-bit RGB: transparency over white, deep greys scaled to 8 bits."""
-    if picture.mode[0] in "IF":  # 16- and 32-bit integers, floats
-        picture = _to_8_bits(picture)
-    if picture.has_transparency_data:
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture.convert("RGBA"))
-    return picture.convert("RGB")
-
-
-def _to_8_bits(picture: Image.Image) -> Image.Image:
-    """Scale a deep grey picture so that its format's full range becomes 0..255 (PIL itself would clip)."""
-    values = np.nan_to_num(np.asarray(picture, np.float64))
-    # A 32-bit picture may hold 16-bit values, and a float's white be 1, 255 or 65535: the least that fits.
-    whites = {"I": (65535, 2**31 - 1), "F": (1, 255, 65535)}.get(picture.mode, (65535,))
-    white = next((white for white in whites if values.max() <= white), values.max())
-    return Image.fromarray((values.clip(0) / white * 255).round().astype(np.uint8))
-
-
-def to_tensor(pictures: Image.Image | list[Image.Image], size: int | None = None, mode="RGB") -> Tensor:
-    """Turn pictures into one (B, C, H, W) float32 tensor in [-1, 1], transparent ones laid on white.
-
-    `size` crops each to a centred square and resizes it to that many pixels. `mode` is "RGB" (C = 3) or "L"
-    (grey, C = 1). Raises InputError if the pictures differ in size and no `size` is given.
+    `datasets` draws them once, with a progress bar, and then caches them until the art or its code changes.
     """
-    pictures = [pictures] if isinstance(pictures, Image.Image) else list(pictures)
-    pictures = [as_rgb(picture).convert(mode) for picture in pictures]
-    if size is not None:
-        pictures = [ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC) for picture in pictures]
-    if len({picture.size for picture in pictures}) != 1:
-        raise InputError("pictures of one batch must be of one size: give `size`")
-    pixels = torch.from_numpy(np.stack(pictures))  # (B, H, W, C), or (B, H, W) if grey
-    pixels = pixels.reshape(*pixels.shape[:3], -1).permute(0, 3, 1, 2)  # (B, C, H, W)
-    return pixels.float().contiguous() / 127.5 - 1
+    from datasets import Dataset, Features, Image, Value
+
+    if split not in SPLITS:  # here, since `datasets` wraps what goes wrong while it draws
+        raise InputError(f"data set scenes has no split {split!r}, only {', '.join(SPLITS)}")
+    code = [Path(__file__).with_name(f"{name}.py") for name in ("scenes", "captions", "render", "data")]
+    art = sorted((DATA / "scenes").iterdir())
+    version = hashlib.sha256(b"".join(file.read_bytes() for file in (*code, *art))).hexdigest()
+    columns = dict.fromkeys(["caption", *Scene.__dataclass_fields__], Value("string"))
+    columns |= {"image": Image(), "x": Value("float64"), "y": Value("float64"), "size": Value("float64")}
+    arguments = {"split": split, "n": n, "size": size, "seed": seed, "version": version}
+    return Dataset.from_generator(_scene_rows, features=Features(columns), gen_kwargs=arguments)
 
 
-def to_pil(x: Tensor) -> list[Image.Image]:
-    """Turn (B, C, H, W) in [-1, 1], C = 1 or 3, into pictures; the exact inverse of `to_tensor`."""
-    pixels = ((x.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    pixels = pixels.permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, C)
-    return [Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture) for picture in pixels]
-
-
-# ---- Picture files ----
-
-
-def open_image(path: str | os.PathLike) -> Image.Image:
-    """Read a picture file as RGB: first frame, turned as its EXIF says, 16-bit scaled, transparency on white.
-
-    Raises InputError, with the path, if it is missing, broken, no picture, or of more than MAX_PIXELS.
-    """
-    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe might never end
-        raise InputError(f"{path}: not a file")
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=KNOWN) as picture:
-            # Opening has read the header only: a small file can claim to be huge, so ask before decoding.
-            if picture.width * picture.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
-            return as_rgb(ImageOps.exif_transpose(picture))
-    except Image.DecompressionBombError:  # ours, or that of PIL's own, higher limit
-        raise InputError(
-            f"{path}: too large, at most {MAX_PIXELS / 1e6:.0f} megapixels can be read"
-        ) from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture that can be read ({', '.join(KNOWN)})") from None
-    except Exception as error:  # decoders raise nearly anything on a broken file
-        reason = getattr(error, "strerror", None) or "the picture is broken or cut off"
-        raise InputError(f"{path}: {reason}") from error
-
-
-def save_image(picture: Image.Image, path: str | os.PathLike, **options) -> None:
-    """Write a picture whole or not at all; `options` go to PIL (say, the frames of an animation).
-
-    Raises InputError if the ending is none of FORMATS or the file cannot be written.
-    """
-    path = Path(path)
-    format = FORMATS.get(path.suffix.lower())
-    if format is None:
-        raise InputError(f"{path}: the name must end in one of {', '.join(FORMATS)}")
-    if format in ("JPEG", "WEBP"):
-        options = {"quality": 95, **options}
-    if format in ("JPEG", "PPM") and picture.mode != "L":
-        picture = as_rgb(picture)
-    # Written beside its place and then renamed into it, so that a crash leaves no half of a file.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(partial, "wb") as file:
-            picture.save(file, format=format, **options)
-        os.replace(partial, path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        raise InputError(f"{path}: cannot write it ({reason})") from error
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+def _scene_rows(split: str, n: int, size: int, seed: int, version: str):
+    """Yield one row a scene: its picture (PNG), a caption, and all fields of the scene."""
+    for index in range(n):
+        scene, png = draw_scene(seed, index, split), io.BytesIO()
+        render(scene, size).save(png, "PNG", compress_level=1)
+        text = caption(scene, random.Random(f"caption {split} {seed} {index}"))
+        yield {"image": {"bytes": png.getvalue(), "path": None}, "caption": text, **asdict(scene)}

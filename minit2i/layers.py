@@ -1,4 +1,4 @@
-"""The building blocks that every model here shares: attention, blocks, and a way to tell a network the time.
+"""The building blocks that every model here shares: attention, blocks, and an embedding of the time.
 
 Papers: Vaswani et al. 2017 (attention), He et al. 2016 (residual learning), Wu & He 2018 (group norm),
 Perez et al. 2018 (FiLM, the scale and shift by which time and text modulate a block).
@@ -7,10 +7,24 @@ Shapes: B batch, L tokens (a sequence), M context tokens, D width of a token, C 
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
+
+
+def in_batches(
+    function: Callable[..., Tensor], items: Tensor | Sequence, size: int = 256, desc: str = ""
+) -> Tensor:
+    """Apply a function to `size` items at a time, so that memory stays small, and join the results.
+
+    items: a tensor (N, ...) or a list of N. desc: what to write beside a progress bar; without it there is none.
+    Returns (N, ...), or whatever `function` makes of each part, joined along axis 0.
+    """
+    starts = tqdm(range(0, len(items), size), desc, leave=False, disable=not desc or len(items) <= size)
+    return torch.cat([function(items[i : i + size]) for i in starts])
 
 
 def timestep_embedding(t: Tensor, width: int) -> Tensor:

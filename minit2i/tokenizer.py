@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .data import InputError
+from .errors import InputError
+from .files import write_file
 
 BYTES = 256
 # A word is a run of letters; each digit and each other sign is a word of its own.
@@ -29,7 +30,7 @@ def words_of(text: str) -> list[str]:
 
 def spell(word: str) -> tuple[int, ...]:
     """A word's bytes as ids 0..255; its last byte is marked as the word's end by adding 256."""
-    ids = list(word.encode("utf-8"))
+    ids = list(word.encode("utf-8", "replace"))  # half a character, which a shell can pass, becomes "?"
     return (*ids[:-1], ids[-1] + BYTES)
 
 
@@ -133,7 +134,8 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write the merges as JSON: data, not code."""
-        Path(path).write_text(json.dumps({"context": self.context, "merges": self.merges}) + "\n")
+        content = json.dumps({"context": self.context, "merges": self.merges}) + "\n"
+        write_file(path, content.encode())
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":

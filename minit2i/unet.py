@@ -1,8 +1,8 @@
 """The denoiser: a U-Net that looks at a noisy picture, the time and the words, and says what the picture was.
 
-A picture enters through `pixel_unshuffle`: each 2x2 square of pixels becomes one place with 12 channels, so
-that the network works at 32x32, 16x16 and 8x8, where a CPU is fast. Attention at the lowest resolution mixes places
-and words. At the exit the picture returns to full size, and two small convolutions there smooth the seams.
+A picture enters through `pixel_unshuffle`: each 2x2 square of pixels becomes one place with 12 channels, so that
+the network works at 32x32, 16x16 and 8x8, where a CPU is fast. At the lowest resolution attention mixes places
+and words. At the end the picture returns to full size, and two small convolutions there smooth the seams.
 Papers: Ronneberger et al. 2015 (U-Net), Ho et al. 2020 (DDPM), Rombach et al. 2022 (text by attention).
 
 Shapes: B batch, C channels, H W height and width, L text tokens, D width of a text token, E embedding.
@@ -23,7 +23,7 @@ from .schedule import Schedule
 class UNetConfig:
     """Sizes of a denoiser. `widths`: channels at each resolution, each half the one before.
 
-    `text_width` and `text_pooled` are 0 for a denoiser that hears no words. `prediction` says what the network's
+    `text_width` and `text_pooled` are 0 for a denoiser without text. `prediction` says what the network's
     output means: "eps", "x_0" or "v" (schedule.py). `log_snr_shift` belongs to the schedule it was trained with.
     """
 
@@ -57,8 +57,67 @@ class TextAttention(nn.Module):
         return x + self.attention(places, *words).transpose(1, 2).reshape(B, C, H, W)
 
 
+class DownBlock(nn.Module):
+    """One resolution on the way down: halve the picture (but for the first), then residual blocks."""
+
+    def __init__(self, config: UNetConfig, channels_in: int, channels: int, downsample: bool, attend: bool):
+        super().__init__()
+        self.downsample = nn.Conv2d(channels_in, channels, 3, stride=2, padding=1) if downsample else None
+        self.residuals = nn.ModuleList(
+            ResidualBlock(channels, channels, config.embedding) for _ in range(config.blocks)
+        )
+        self.attentions = nn.ModuleList(
+            TextAttention(channels, config.heads, config.text_width) for _ in range(config.blocks * attend)
+        )
+
+    def forward(self, x: Tensor, embedding: Tensor, text: Text | None) -> tuple[Tensor, list[Tensor]]:
+        """(B, channels_in, H, W) -> (B, channels, H/2, W/2), and all that the way up will want to see again."""
+        skips = []
+        if self.downsample is not None:
+            x = self.downsample(x)
+            skips.append(x)
+        for i, residual in enumerate(self.residuals):
+            x = residual(x, embedding)
+            if self.attentions:
+                x = self.attentions[i](x, text)
+            skips.append(x)
+        return x, skips
+
+
+class UpBlock(nn.Module):
+    """One resolution on the way up: residual blocks that see the skips, then double the picture (but the last)."""
+
+    def __init__(
+        self,
+        config: UNetConfig,
+        channels_in: int,
+        skips: list[int],
+        channels: int,
+        upsample: bool,
+        attend: bool,
+    ):
+        """skips: how many channels each skip has, in the order of use."""
+        super().__init__()
+        self.residuals = nn.ModuleList(
+            ResidualBlock(below + skip, channels, config.embedding)
+            for below, skip in zip([channels_in] + [channels] * config.blocks, skips, strict=True)
+        )
+        self.attentions = nn.ModuleList(
+            TextAttention(channels, config.heads, config.text_width) for _ in range(len(skips) * attend)
+        )
+        self.upsample = nn.Upsample(scale_factor=2) if upsample else None
+
+    def forward(self, x: Tensor, skips: list[Tensor], embedding: Tensor, text: Text | None) -> Tensor:
+        """(B, channels_in, H, W) -> (B, channels, 2H, 2W); takes its skips from the end of the list."""
+        for i, residual in enumerate(self.residuals):
+            x = residual(torch.cat([x, skips.pop()], dim=1), embedding)
+            if self.attentions:
+                x = self.attentions[i](x, text)
+        return x if self.upsample is None else self.upsample(x)
+
+
 class UNet(nn.Module):
-    """Down through the resolutions, across with attention, and up again with what was seen on the way down."""
+    """Down through the resolutions, across, and up again with what was seen on the way down."""
 
     def __init__(self, config: UNetConfig):
         super().__init__()
@@ -68,47 +127,31 @@ class UNet(nn.Module):
         self.time = nn.Sequential(nn.Linear(widths[0], E), nn.SiLU(), nn.Linear(E, E))
         self.pooled = nn.Linear(config.text_pooled, E) if config.text_pooled else None
 
-        def attend(level: int) -> nn.Module | None:
-            lowest = level == len(widths) - 1
-            return TextAttention(widths[level], config.heads, config.text_width) if lowest else None
-
-        self.enter = nn.Conv2d(config.channels * patch**2, widths[0], 3, padding=1)
+        self.conv_in = nn.Conv2d(config.channels * patch**2, widths[0], 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        seen = [widths[0]]  # channels of each picture kept for the way up
+        lowest = len(widths) - 1
+        skips = [widths[0]]  # channels of each skip, in the order in which the way down makes them
         for level, width in enumerate(widths):
-            if level > 0:
-                self.down.append(
-                    nn.ModuleDict({"shrink": nn.Conv2d(widths[level - 1], width, 3, stride=2, padding=1)})
-                )
-                seen.append(width)
-            for _ in range(config.blocks):
-                self.down.append(
-                    nn.ModuleDict({"block": ResidualBlock(width, width, E), "attend": attend(level)})
-                )
-                seen.append(width)
+            before = widths[max(0, level - 1)]
+            self.down.append(DownBlock(config, before, width, downsample=level > 0, attend=level == lowest))
+            skips += [width] * (config.blocks + (level > 0))
         self.middle = ResidualBlock(widths[-1], widths[-1], E)
         for level, width in reversed(list(enumerate(widths))):
-            for i in range(config.blocks + 1):
-                below = widths[level + 1] if i == 0 and level + 1 < len(widths) else width
-                self.up.append(
-                    nn.ModuleDict(
-                        {"block": ResidualBlock(below + seen.pop(), width, E), "attend": attend(level)}
-                    )
-                )
-            if level > 0:
-                self.up.append(nn.ModuleDict({"grow": nn.Upsample(scale_factor=2)}))
+            below = widths[min(lowest, level + 1)]
+            wanted = [skips.pop() for _ in range(config.blocks + 1)]
+            self.up.append(UpBlock(config, below, wanted, width, upsample=level > 0, attend=level == lowest))
 
         full = config.exit_channels
-        self.leave = nn.Sequential(
+        self.to_pixels = nn.Sequential(
             nn.GroupNorm(8, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], full * patch**2, 1)
         )
-        self.finish = nn.Sequential(
+        self.conv_out = nn.Sequential(
             nn.Conv2d(full + config.channels, full, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(full, config.channels, 3, padding=1),
         )
-        nn.init.zeros_(self.finish[-1].weight)
-        nn.init.zeros_(self.finish[-1].bias)
+        nn.init.zeros_(self.conv_out[-1].weight)
+        nn.init.zeros_(self.conv_out[-1].bias)
 
     def forward(self, x_t: Tensor, t: Tensor, text: Text | None = None) -> Tensor:
         """x_t: (B, C, H, W); t: (B,) int64; text: of the same batch. Returns the prediction, shaped as x_t.
@@ -122,26 +165,16 @@ class UNet(nn.Module):
             )
         embedding = F.silu(embedding)
 
-        x = self.enter(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
-        kept = [x]
-        for step in self.down:
-            if "shrink" in step:
-                x = step["shrink"](x)
-            else:
-                x = self._block(step, x, embedding, text)
-            kept.append(x)
+        x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
+        skips = [x]
+        for block in self.down:
+            x, seen = block(x, embedding, text)
+            skips += seen
         x = self.middle(x, embedding)
-        for step in self.up:
-            if "grow" in step:
-                x = step["grow"](x)
-            else:
-                x = self._block(step, torch.cat([x, kept.pop()], dim=1), embedding, text)
-        x = F.pixel_shuffle(self.leave(x), self.config.patch)  # (B, exit_channels, H, W)
-        return self.finish(torch.cat([x, x_t], dim=1))
-
-    def _block(self, step: nn.ModuleDict, x: Tensor, embedding: Tensor, text: Text | None) -> Tensor:
-        x = step["block"](x, embedding)
-        return step["attend"](x, text) if step["attend"] is not None else x
+        for block in self.up:
+            x = block(x, skips, embedding, text)
+        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
+        return self.conv_out(torch.cat([x, x_t], dim=1))
 
 
 def denoising_loss(
@@ -153,6 +186,7 @@ def denoising_loss(
     """
     t = schedule.random_t(len(x_0), generator)
     eps = torch.randn(x_0.shape, generator=generator)
+    t, eps = t.to(x_0.device), eps.to(x_0.device)
     x_t = schedule.add_noise(x_0, eps, t)
     prediction = model(x_t, t, text)
     error = (prediction - schedule.target(model.prediction, x_0, eps, t)).square().mean(dim=(1, 2, 3))  # (B,)

@@ -11,16 +11,11 @@ an efficient sub-pixel convolutional neural network" (pixel shuffle); Keys 1981 
 Shape letters: B batch, C width, H and W height and width of the small picture, S scale (4).
 """
 
-import io
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
-
-from minit2i.metrics import gaussian_window
 
 
 @dataclass(frozen=True)
@@ -109,65 +104,3 @@ def upscale(model: Upscaler, x: Tensor, tile: int = 128) -> Tensor:
             inside = inside[:, :, : scale * (bottom - top), : scale * (right - left)]
             large[:, :, scale * top : scale * bottom, scale * left : scale * right] = inside
     return large.clamp(-1, 1)
-
-
-def random_crops(pictures: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Cut one square out of each picture, at a random place.
-
-    pictures: (B, 3, H, W). Returns (B, 3, size, size). Raises ValueError when a side is shorter than `size`.
-    """
-    batch, _, height, width = pictures.shape
-    if min(height, width) < size:
-        raise ValueError(f"cannot cut {size}x{size} out of {height}x{width}")
-    tops = torch.randint(height - size + 1, (batch,), generator=generator).tolist()
-    lefts = torch.randint(width - size + 1, (batch,), generator=generator).tolist()
-    crops = [
-        picture[:, top : top + size, left : left + size]
-        for picture, top, left in zip(pictures, tops, lefts, strict=True)
-    ]
-    return torch.stack(crops)
-
-
-def degrade(high: Tensor, generator: torch.Generator, p_clean: float = 0.5) -> Tensor:
-    """Make the small picture from which the upscaler must find `high` again.
-
-    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as a generated or
-    a downloaded picture is, so that the upscaler learns not to sharpen grain. p_clean = 1 is for measuring.
-
-    high: (B, 3, 4H, 4W) in [-1, 1]. Returns (B, 3, H, W) in [-1, 1].
-    Raises ValueError when a side is no multiple of 4.
-    """
-    height, width = high.shape[-2:]
-    if height % 4 or width % 4:
-        raise ValueError(f"sides must be multiples of 4, got {height}x{width}")
-    low = bicubic(high, height // 4, width // 4).clamp(-1, 1)
-    damaged = torch.rand(len(low), generator=generator) >= p_clean
-    for i in damaged.nonzero().flatten().tolist():
-        low[i] = _damage(low[i], generator)
-    return low
-
-
-def _damage(picture: Tensor, generator: torch.Generator) -> Tensor:
-    """Blur, then add noise, then for every second picture compress; all mild and of random strength.
-
-    picture: (3, H, W) in [-1, 1]. Returns the same.
-    """
-    blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
-    sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
-    window = gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)
-    padded = F.pad(picture[None], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
-    picture = F.conv2d(padded, window, groups=3)[0]  # (3, H, W)
-    grain = torch.randn(picture.shape, generator=generator).to(picture)
-    picture = (picture + 0.06 * noise * grain).clamp(-1, 1)
-    if compress < 0.5:
-        picture = _jpeg(picture, quality=round(50 + 45 * quality))
-    return picture
-
-
-def _jpeg(picture: Tensor, quality: int) -> Tensor:
-    """Write the picture as JPEG and read it again: (3, H, W) in [-1, 1] to the same."""
-    pixels = ((picture + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()  # (H, W, 3)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    decoded = torch.from_numpy(np.array(Image.open(file))).to(picture)
-    return decoded.permute(2, 0, 1) / 127.5 - 1  # (3, H, W)

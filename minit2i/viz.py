@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .data import as_rgb, save_image, to_pil
+from .pictures import as_rgb, save_image, to_pil
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
 
@@ -47,7 +47,11 @@ def grid(
     side: int = 128,
     gap: int = 4,
 ) -> Image.Image:
-    """Pictures in rows, each enlarged (without smoothing) or shrunk to `side` pixels, with captions below."""
+    """Pictures in rows, each enlarged or shrunk to `side` pixels, with captions below.
+
+    Enlarging by a whole factor keeps the pixels visible; any other factor is smoothed, for it would draw some
+    pixels wider than others, and so a grid that is not in the picture.
+    """
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
     font, line = ImageFont.load_default(11), 14
@@ -57,7 +61,8 @@ def grid(
     draw = ImageDraw.Draw(sheet)
     for i, picture in enumerate(pictures):
         x, y = gap + i % columns * (side + gap), gap + i // columns * (side + below + gap)
-        smoothing = Image.Resampling.NEAREST if picture.width <= side else Image.Resampling.LANCZOS
+        whole = side % picture.width == 0 and side % picture.height == 0
+        smoothing = Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS
         sheet.paste(as_rgb(picture).resize((side, side), smoothing), (x, y))
         for j, text in enumerate(lines[i]):
             draw.text((x, y + side + 2 + j * line), text, fill="black", font=font)
@@ -156,13 +161,18 @@ def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor
     return sheet
 
 
-def loss_curve(losses: list[float], title: str = "") -> Image.Image:
-    """The loss of each step (thin) and its running mean (thick), on a logarithmic scale."""
+def loss_curve(losses: list[float], title: str = "", level: tuple[float, str] | None = None) -> Image.Image:
+    """The loss of each step (thin) and its running mean (thick), on a logarithmic scale.
+
+    level: a loss to compare with, drawn as a dashed line, and what it means.
+    """
     figure, axes = _figure(6, 3)
     width = 1 + len(losses) // 50
     means = np.convolve(losses, np.full(width, 1 / width), "valid")
     axes.plot(losses, color=BLUE, alpha=0.25, linewidth=0.5)
     axes.plot(range(width // 2, width // 2 + len(means)), means, color=ORANGE, label="running mean")
+    if level is not None:
+        axes.axhline(level[0], color="black", linestyle="--", linewidth=1, label=level[1])
     axes.set(yscale="log", xlabel="step", ylabel="loss", title=title)
     axes.legend()
     return _to_picture(figure)

@@ -1,28 +1,53 @@
 """Keep what was learnt: tensors in a safetensors file whose header is the model card.
 
 A safetensors file is a list of numbers and a text header, so reading one never runs code. The header holds the
-sizes of the network, how it was trained, what it scored, and a hash that shows damage.
+sizes of the network, how it was trained, a hash that shows damage, and the hashes of the weights that it was
+trained with: a denoiser knows the words as one certain CLIP encodes them, and would draw nonsense with another.
 Numbers are stored as float16 (half the bytes) and used as float32.
 """
 
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from .data import InputError
+from .clip import CLIP, CLIPConfig
+from .device import device
+from .errors import InputError
+from .files import WEIGHTS, write_file
+from .judge import Judge, JudgeConfig
+from .tokenizer import Tokenizer
+from .unet import UNet, UNetConfig
+from .upscaler import Upscaler, UpscalerConfig
 
-WEIGHTS = Path(__file__).parent / "weights"
+NETWORKS = {  # name of a weights file -> the network and its sizes
+    "clip": (CLIP, CLIPConfig),
+    "denoiser": (UNet, UNetConfig),
+    "denoiser-fashion": (UNet, UNetConfig),
+    "upscaler": (Upscaler, UpscalerConfig),
+    "judge": (Judge, JudgeConfig),
+    "judge-fashion": (Judge, JudgeConfig),
+}
 
 
-def find(file: str, folder: str | Path = WEIGHTS) -> Path:
-    """Where a weights file is: in `folder`, or else among the shipped ones."""
+def find(name: str, folder: str | Path = WEIGHTS) -> Path:
+    """Where the weights of a network or of the tokenizer are: in `folder`, or else among the shipped ones."""
+    file = "tokenizer.json" if name == "tokenizer" else f"{name}.safetensors"
     mine = Path(folder) / file
     return mine if mine.is_file() else WEIGHTS / file
+
+
+def fingerprint(name: str, folder: str | Path = WEIGHTS) -> str:
+    """The hash by which other weights know the weights of this name."""
+    path = find(name, folder)
+    if name == "tokenizer":
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _read_header(path)["sha256"]
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
@@ -35,59 +60,68 @@ def digest(tensors: dict[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def save(path: str | Path, model: nn.Module, card: dict) -> None:
-    """Write `model` (which has a dataclass `config`) with its model card, whole or not at all."""
-    from safetensors.torch import save as to_bytes
-
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def save_model(path: str | Path, model: nn.Module, card: dict) -> None:
+    """Write a network (which has a dataclass `config`) with its model card, whole or not at all."""
     tensors = {
         name: tensor.detach().to("cpu", torch.float16).contiguous()
         for name, tensor in model.state_dict().items()
     }
-    header = {
-        "config": json.dumps(dataclasses.asdict(model.config)),
-        "card": json.dumps(card),
-        "sha256": digest(tensors),
-    }
-    beside = path.with_name(path.name + ".new")
-    beside.write_bytes(to_bytes(tensors, metadata=header))
-    os.replace(beside, path)
+    config = json.dumps(dataclasses.asdict(model.config))
+    header = {"config": config, "card": json.dumps(card), "sha256": digest(tensors)}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, save(tensors, metadata=header))
 
 
 def read_card(path: str | Path) -> dict:
-    """The model card in a weights file's header."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["card"])
+    """The model card in a weights file's header. Raises InputError if it is not there."""
+    return json.loads(_read_header(Path(path))["card"])
 
 
-def load(path: str | Path, model_class: type, config_class: type) -> nn.Module:
-    """Build the network that a weights file describes and fill it. Returns it in eval mode, float32.
+def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
+    """Build the network of this name, one of NETWORKS, and fill it from `folder` or from the shipped weights.
 
-    Raises InputError if the file is missing, is no weights file, is damaged, or does not fit the classes.
+    Returns it in eval mode, float32, on `device()`. Raises InputError if the file is missing, is no weights file,
+    is damaged, does not fit the network, or was trained with other weights than the ones beside it.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no weights at {path}; train them with: minit2i train {path.stem}")
+    path = find(name, folder)
+    network, config = NETWORKS[name]
+    header = _read_header(path)
     try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        config = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in json.loads(header["config"]).items()
-        }
+        tensors = load_file(path)
+        sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(header["config"]).items()}
+        needs = json.loads(header["card"]).get("needs", {})
         if digest(tensors) != header["sha256"]:
             raise InputError(f"{path} is damaged: its numbers do not match the hash in its header")
-        model = model_class(config_class(**config))
+        model = network(config(**sizes))
         model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except InputError:
         raise
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} does not hold weights for {model_class.__name__}: {reason}") from error
-    return model.eval()
+        raise InputError(f"{path} does not hold weights for {network.__name__}: {reason}") from error
+    for other, wanted in needs.items():
+        if fingerprint(other, folder) != wanted:
+            raise InputError(
+                f"{path} was trained with another {other} than {find(other, folder)}: use the two that belong "
+                f"together, or train it anew with: minit2i train {name} --weights {folder}"
+            )
+    return model.eval().to(device())
+
+
+def load_tokenizer(folder: str | Path = WEIGHTS) -> Tokenizer:
+    """The tokenizer from `folder`, or the shipped one. Raises InputError if it cannot be read."""
+    return Tokenizer.load(find("tokenizer", folder))
+
+
+def _read_header(path: Path) -> dict[str, str]:
+    """The texts in the header of a weights file: config, card and sha256."""
+    if not path.is_file():
+        raise InputError(f"there are no weights at {path}; train them with: minit2i train {path.stem}")
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+    except SafetensorError as error:
+        raise InputError(f"{path} holds no weights: {str(error).splitlines()[0]}") from error
+    if not {"config", "card", "sha256"} <= header.keys():
+        raise InputError(f"{path} holds no weights of minit2i: its header lacks the model card")
+    return header

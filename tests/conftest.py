@@ -42,10 +42,12 @@ def tiny_weights(tmp_path_factory):
             text_pooled=width,
         )
     )
-    torch.nn.init.normal_(denoiser.finish[-1].weight, std=0.1)  # it starts at zero, and so would its pictures
+    torch.nn.init.normal_(
+        denoiser.conv_out[-1].weight, std=0.1
+    )  # it starts at zero, and so would its pictures
     upscaler = Upscaler(UpscalerConfig(width=8, blocks=1))
     words = sorted({word for caption in captions for word in caption.split()})
-    weights.save(folder / "clip.safetensors", clip, {"name": "clip"})
-    weights.save(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
-    weights.save(folder / "upscaler.safetensors", upscaler, {"name": "upscaler"})
+    weights.save_model(folder / "clip.safetensors", clip, {"name": "clip"})
+    weights.save_model(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
+    weights.save_model(folder / "upscaler.safetensors", upscaler, {"name": "upscaler"})
     return folder

@@ -16,11 +16,15 @@ import pytest
 import torch
 from PIL import Image
 
-from minit2i import cli, commands, data, recipes, weights
-from minit2i.cli import main
-from minit2i.recipes import RECIPES, Recipe
+from minit2i import data, weights
+from minit2i.cli import commands, main, parser
+from minit2i.device import DEVICES
 from minit2i.samplers import SAMPLERS
 from minit2i.text2image import SIZES
+from minit2i.tokenizer import Tokenizer
+from minit2i.training import tokenizer
+from minit2i.training.recipe import Recipe
+from minit2i.training.run import RECIPES
 from minit2i.upscaler import Upscaler, UpscalerConfig
 
 PROMPT = "a cat wearing a blue baseball cap"
@@ -34,6 +38,7 @@ def elsewhere(tmp_path, monkeypatch):
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MINIT2I_DEVICE", "cpu")  # which --device changes, and monkeypatch restores
 
 
 @pytest.fixture
@@ -193,67 +198,85 @@ def test_upscale_by_four(run, photo):
 
 
 def test_evaluate_prints_a_page_or_json(run, tiny_weights, monkeypatch):
-    def evaluate(folder, n, seed, sheet):
+    def evaluate(folder, n, seed):
         assert str(folder) == str(tiny_weights)
-        return {"n": n, "seed": seed, "sheet": str(sheet)}
+        return {"n": n, "seed": seed}, Image.new("RGB", (8, 8))
 
     stub = types.SimpleNamespace(evaluate=evaluate, print_report=lambda report: print("n is", report["n"]))
-    monkeypatch.setitem(sys.modules, "minit2i.evaluate", stub)
-    assert run("evaluate", "-n", "7") == (0, ["n is 7"], [])
+    monkeypatch.setitem(sys.modules, "minit2i.measure.report", stub)
+    code, out, err = run("evaluate", "-n", "7")
+    assert (code, out) == (0, ["n is 7"])
+    assert err == ["minit2i: computing on cpu (--device chooses another)"]
+    assert Image.open("copy-check.png").size == (8, 8)
     report = json.loads("\n".join(run("evaluate", "--json", "--seed", "5")[1]))
-    assert report == {"n": 2000, "seed": 5, "sheet": "copy-check.png"}
+    assert report == {"n": 2000, "seed": 5}
 
 
-def tiny_recipe(seed, folder) -> Recipe:
-    torch.manual_seed(seed)
-    model = Upscaler(UpscalerConfig(width=8, blocks=1))
-    return Recipe(
-        model,
-        lambda model, generator: model.tail.weight.sum() ** 2,
-        lambda model: Image.new("RGB", (8, 8)),
-        batch=1,
-        minutes=1,
-        lr=1e-3,
-    )
+class TinyRecipe(Recipe):
+    """Trains an upscaler that nobody would use."""
+
+    def load_data(self, folder):
+        return None
+
+    def build(self, data):
+        return Upscaler(UpscalerConfig(width=8, blocks=1))
+
+    def loss(self, model, data, generator):
+        return model.tail.weight.sum() ** 2
+
+    def sheet(self, model, data):
+        return Image.new("RGB", (8, 8))
+
+
+class Interrupted(TinyRecipe):
+    """Somebody types Ctrl-C in the first step."""
+
+    def loss(self, model, data, generator):
+        signal.raise_signal(signal.SIGINT)
+        return super().loss(model, data, generator)
+
+
+TINY = {"batch": 1, "minutes": 1, "lr": 1e-3}
 
 
 def test_train_writes_weights_and_says_how_to_use_them(run, photo, monkeypatch):
-    monkeypatch.setitem(recipes.RECIPES, "upscaler", tiny_recipe)
+    monkeypatch.setitem(RECIPES, "upscaler", TinyRecipe(**TINY))
     code, out, _ = run("train", "upscaler", "--steps", "3")
     assert code == 0
     assert out[0].startswith("runs/upscaler/upscaler.safetensors is ready")
     assert "upscale small.png --weights runs/upscaler" in out[1]
     assert run("upscale", photo, folder="runs/upscaler") == (0, ["upscaled.png"], [])
-    assert weights.read_card("runs/upscaler/upscaler.safetensors")["steps"] == 3
+    card = weights.read_card("runs/upscaler/upscaler.safetensors")
+    assert card["steps"] == 3
+    assert card["needs"] == {}
+
+
+def test_train_needs_no_git(run, monkeypatch):
+    monkeypatch.setitem(RECIPES, "upscaler", TinyRecipe(**TINY))
+    monkeypatch.setenv("PATH", "")
+    assert run("train", "upscaler", "--steps", "1")[0] == 0
+    assert run("train", "upscaler", "--steps", "2", "--resume")[0] == 0
+    assert weights.read_card("runs/upscaler/upscaler.safetensors")["commit"] == "unknown"
 
 
 def test_train_stopped_by_ctrl_c_says_how_to_go_on(run, monkeypatch):
-    def interrupted(seed, folder):
-        recipe = tiny_recipe(seed, folder)
-        loss = recipe.loss
-
-        def loss_with_ctrl_c(model, generator):
-            signal.raise_signal(signal.SIGINT)
-            return loss(model, generator)
-
-        recipe.loss = loss_with_ctrl_c
-        return recipe
-
-    monkeypatch.setitem(recipes.RECIPES, "upscaler", interrupted)
+    monkeypatch.setitem(RECIPES, "upscaler", Interrupted(**TINY))
     code, out, err = run("train", "upscaler", "--steps", "3", "--out", "mine")
     assert (code, out) == (130, [])
     assert err[-1].startswith("minit2i: stopped at step 1; go on with: minit2i ")
     assert err[-1].endswith("train upscaler --steps 3 --out mine --resume")
-    monkeypatch.setitem(recipes.RECIPES, "upscaler", tiny_recipe)
+    monkeypatch.setitem(RECIPES, "upscaler", TinyRecipe(**TINY))
     assert run("train", "upscaler", "--steps", "3", "--out", "mine", "--resume")[0] == 0
     assert weights.read_card("mine/upscaler.safetensors")["steps"] == 3
 
 
-def test_train_tokenizer(run, monkeypatch):
-    monkeypatch.setattr(recipes, "tokenizer", lambda: recipes.Tokenizer.train([PROMPT] * 2))
+def test_train_tokenizer(run, refused, monkeypatch):
+    monkeypatch.setattr(tokenizer, "train_tokenizer", lambda: Tokenizer.train([PROMPT] * 2))
     code, out, _ = run("train", "tokenizer")
     assert code == 0
     assert out[0].startswith("runs/tokenizer/tokenizer.json is ready")
+    for ignored in (["--minutes", "1"], ["--steps", "1"], ["--seed", "1"], ["--resume"]):
+        assert "the tokenizer takes no" in refused("train", "tokenizer", *ignored)
 
 
 def test_data_lists_what_is_embedded(run):
@@ -265,10 +288,11 @@ def test_data_lists_what_is_embedded(run):
 
 
 def test_choices_are_those_of_the_package():
-    assert {"tokenizer", *RECIPES} == set(cli.NETWORKS)
-    options = cli.build_parser().parse_args(["generate", "x"])
+    assert {"tokenizer", *RECIPES} == set(parser.NETWORKS)
+    options = parser.build_parser().parse_args(["generate", "x"])
     assert options.sampler in SAMPLERS
     assert options.size in SIZES
+    assert parser.DEVICES == DEVICES
 
 
 def test_help_has_an_example_for_every_command(capsys):
@@ -325,6 +349,30 @@ def test_ctrl_c_is_no_traceback(run, photo, monkeypatch):
     assert run("score", photo, "a cat") == (130, [], ["minit2i: stopped"])
 
 
+def test_a_bug_keeps_its_traceback(run, photo, monkeypatch):
+    def broken(error):
+        def load(*_):
+            raise error
+
+        return load
+
+    for error in (ValueError("shapes differ"), OSError("not from the file system"), KeyError("x")):
+        monkeypatch.setattr(commands, "load_matcher", broken(error))
+        with pytest.raises(type(error)):
+            run("score", photo, "a cat")
+    full = OSError(28, "No space left on device", "photo.png")
+    monkeypatch.setattr(commands, "load_matcher", broken(full))
+    assert run("score", photo, "a cat") == (2, [], ["minit2i: photo.png: No space left on device"])
+
+
+def test_the_device_is_said_once_where_a_run_takes_long(run, refused, photo, monkeypatch):
+    monkeypatch.setitem(RECIPES, "upscaler", TinyRecipe(**TINY))
+    _, _, err = run("--device", "cpu", "train", "upscaler", "--steps", "1")
+    assert [line for line in err if "computing on cpu" in line] == [err[0]]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "no device 'cuda' here" in refused("score", photo, "a cat", "--device", "cuda")
+
+
 # ---- Bad arguments ----
 
 
@@ -352,7 +400,6 @@ def test_ctrl_c_is_no_traceback(run, photo, monkeypatch):
         "generate x --film film.gif -n 2",
         "generate x --film picture.gif",
         "generate x --film no/film.gif",
-        "generate \ud83d",
         "search x -k 0",
         "search x --dir nowhere",
         "search x --dir .",
@@ -371,7 +418,7 @@ def test_bad_arguments(refused, line):
 @pytest.mark.parametrize("command", ["generate", "search", "denoise", "upscale", "evaluate"])
 def test_unwritable_output_is_found_before_anything_is_computed(refused, photo, command, out, monkeypatch):
     Path("folder.png").mkdir()
-    monkeypatch.setattr(weights, "load", None)
+    monkeypatch.setattr(weights, "load_model", None)
     words = {"generate": [PROMPT], "search": ["sad"], "evaluate": []}.get(command, [photo])
     refused(command, *words, "-o", out)
 
@@ -460,6 +507,7 @@ def test_too_large_to_enlarge(refused):
         ("戴蓝色帽子的猫", 2),
         ("кот", 2),
         ("a catt", 1),
+        ("a cat \ud83d", 0),
         ("a cat!", 0),
         ("a cat\x00\x1b", 0),
         ("a cat " * 2500, 1),
@@ -473,17 +521,23 @@ def test_odd_prompts_draw_something_and_warn(run, prompt, lines):
     assert all(line.startswith("minit2i: ") for line in err)
 
 
-@pytest.mark.parametrize("text", ["", "🐱🧢", "戴蓝色帽子的猫", "a cat " * 2500, "x" * 100_000])
+@pytest.mark.parametrize("text", ["🐱🧢", "戴蓝色帽子的猫", "a cat " * 2500, "x" * 100_000])
 def test_odd_captions_labels_and_queries(run, photo, text):
     long = len(text) > 1000
     for command in (
         ["score", photo, text],
         ["classify", photo, text, "cat"],
         ["search", text, "--data", "photos"],
-        ["denoise", photo, "--prompt", text, *FAST],
     ):
         code, _, err = run(*command)
         assert (code, len(err)) == (0, long)
+    assert run("denoise", photo, "--prompt", text, *FAST)[0] == 0
+
+
+@pytest.mark.parametrize("query", ["", " \n"])
+def test_a_search_for_nothing_says_that_nothing_was_asked(run, refused, photo, query):
+    assert "nothing was asked" in refused("search", query, "--data", "photos")
+    assert run("score", photo, query, "a cat")[0] == 0  # but an empty caption has a score, as any other
 
 
 # ---- Bad weights ----

@@ -18,7 +18,10 @@ import torch
 from PIL import Image
 
 from minit2i import data
-from minit2i.data import DATA, InputError, describe_sets, load, open_image, save_image, to_pil, to_tensor
+from minit2i.data import describe_sets, load
+from minit2i.errors import InputError
+from minit2i.files import DATA
+from minit2i.pictures import open_image, save_image, to_pil, to_tensor
 
 PARQUETS = sorted(DATA.rglob("*.parquet"))
 

@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from minit2i import exercises, viz
 from minit2i.exercises import check, compare
-from minit2i.train import Training
+from minit2i.training.loop import Training
 
 
 def double(x):

@@ -1,28 +1,19 @@
-"""The judge: knows what was asked, can learn it, and does not take mush for a picture."""
+"""The judge: knows what was asked, can learn it, and takes nothing broken for a picture."""
 
 import torch
 
 from minit2i import scenes
-from minit2i.judge import (
-    QUESTIONS,
-    Judge,
-    JudgeConfig,
-    blend,
-    break_pictures,
-    half_denoise,
-    judge_loss,
-    shuffle_tiles,
-    truth,
-    verdicts,
-)
-from minit2i.train import Training, fit
+from minit2i.judge import QUESTIONS, Judge, JudgeConfig, truth, verdicts
+from minit2i.render import render
+from minit2i.training.judge import blend, break_pictures, half_denoise, judge_loss, shuffle_tiles, smear
+from minit2i.training.loop import Training, fit
 
 
 def some(n: int) -> tuple[torch.Tensor, list[scenes.Scene]]:
-    from minit2i.data import to_tensor
+    from minit2i.pictures import to_tensor
 
     drawn = [scenes.draw_scene(9, i, "all") for i in range(n)]
-    return torch.cat([to_tensor(scenes.render(scene, 64)) for scene in drawn]), drawn
+    return torch.cat([to_tensor(render(scene, 64)) for scene in drawn]), drawn
 
 
 def test_the_truth_is_read_off_the_scene():
@@ -39,9 +30,9 @@ def test_the_truth_is_read_off_the_scene():
 
 
 def test_broken_pictures_are_changed_but_stay_pictures():
-    pictures, _ = some(6)
+    pictures, _ = some(12)
     generator = torch.Generator().manual_seed(0)
-    for spoil in (shuffle_tiles, half_denoise, blend, break_pictures):
+    for spoil in (shuffle_tiles, half_denoise, blend, smear, break_pictures):
         broken = spoil(pictures, generator)
         assert broken.shape == pictures.shape
         assert broken.abs().max() <= 1

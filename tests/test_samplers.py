@@ -6,18 +6,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from minit2i.clip import Text
-from minit2i.samplers import (
-    SAMPLERS,
-    clip_guided,
-    ddim,
-    ddpm,
-    dpm_solver,
-    guided,
-    sample,
-    timesteps,
-    trajectory,
-    unguided,
-)
+from minit2i.guidance import clip_guided, guided
+from minit2i.samplers import SAMPLERS, ddim, ddpm, denoiser_of, dpm_solver, sample, timesteps, trajectory
 from minit2i.schedule import PREDICTIONS, Schedule
 
 every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
@@ -248,7 +238,7 @@ def test_guidance_is_the_formula_on_eps(kind, s):
         for text in (uncond, cond)
     )
     model.batches.clear()
-    x_0_hat = guided(model, schedule, cond, uncond, s, clip=False)(x_t, t)
+    x_0_hat = guided(model, schedule, cond, uncond, s, clamp=False)(x_t, t)
     assert model.batches == ([3] if s in (0, 1) else [6])
     expected = schedule.x_0_from_eps(eps_uncond + s * (eps_cond - eps_uncond), x_t, t)
     assert_close(x_0_hat, expected, rtol=1e-4, atol=1e-4)
@@ -258,7 +248,7 @@ def test_guesses_are_clipped_unless_told_otherwise():
     schedule, model, text = Schedule.cosine(), Wordy("eps"), words(2, seed=1)
     x_t, t = noise(2, 1, 4, 4), torch.tensor([999, 999])
     for s in (0.0, 1.0, 3.0):
-        raw = guided(model, schedule, text, words(2, seed=2), s, clip=False)(x_t, t)
+        raw = guided(model, schedule, text, words(2, seed=2), s, clamp=False)(x_t, t)
         assert raw.abs().max() > 1
         assert_close(guided(model, schedule, text, words(2, seed=2), s)(x_t, t), raw.clamp(-1, 1))
 
@@ -267,9 +257,9 @@ def test_guesses_are_clipped_unless_told_otherwise():
 def test_a_model_without_words_samples(kind):
     schedule = Schedule.cosine()
     x_t, t = noise(2, 1, 4, 4), torch.tensor([100, 700])
-    x_0_hat = unguided(Wordy(kind), schedule, clip=False)(x_t, t)
+    x_0_hat = denoiser_of(Wordy(kind), schedule, clamp=False)(x_t, t)
     assert_close(x_0_hat, schedule.to_x_0(kind, Wordy(kind)(x_t, t, None), x_t, t))
-    x_0 = sample(unguided(Wordy(kind), schedule), (2, 1, 4, 4), schedule, steps=5)
+    x_0 = sample(denoiser_of(Wordy(kind), schedule), (2, 1, 4, 4), schedule, steps=5)
     assert x_0.shape == (2, 1, 4, 4) and x_0.isfinite().all() and x_0.abs().max() <= 1
 
 
@@ -279,7 +269,7 @@ def test_clip_guidance_moves_eps_by_the_formula():
     x_t, t = noise(3, 2, 4, 4), torch.tensor([10, 500, 900])
     with torch.no_grad():
         x_0_hat = clip_guided(
-            lambda x_t, t: x_t.tanh(), lambda x_0: (a * x_0).sum((1, 2, 3)), 0.7, schedule, clip=False
+            lambda x_t, t: x_t.tanh(), lambda x_0: (a * x_0).sum((1, 2, 3)), 0.7, schedule, clamp=False
         )(x_t, t)
     gradient = a * (1 - x_t.tanh().square())
     alpha_bar = schedule.alpha_bar[t][:, None, None, None]

@@ -8,29 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minit2i.captions import WORDS, caption, full_caption, short_caption
+from minit2i.data import load_scenes
+from minit2i.render import ANCHORS, PAINTS, layout, parts, render, sprite
 from minit2i.scenes import (
-    ANCHORS,
     ANIMALS,
     BACKGROUNDS,
     COLOURS,
     EYEWEAR,
     HEADWEAR,
     HELD_OUT,
-    PAINTS,
     STYLES,
-    WORDS,
     Scene,
-    caption,
     draw_scene,
-    full_caption,
     held_out,
-    layout,
-    load_scenes,
-    parts,
-    render,
-    short_caption,
-    sprite,
-)  # fmt: skip
+)
 
 CAT = Scene("cat", "baseball cap", "blue", "none", "green", "noto")
 

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from minit2i import scenes, weights
-from minit2i.data import InputError
-from minit2i.judge import Judge, JudgeConfig, verdicts
-from minit2i.recipes import RECIPES
-from minit2i.text2image import Film, TextToImage
+from minit2i import scenes
+from minit2i.captions import full_caption
+from minit2i.errors import InputError
+from minit2i.files import WEIGHTS
+from minit2i.judge import verdicts
+from minit2i.pictures import to_pil
+from minit2i.text2image import TextToImage
+from minit2i.training.run import RECIPES
+from minit2i.weights import load_model, read_card
 
 CAT = "a cat wearing a blue baseball cap"
 
@@ -42,12 +46,13 @@ def test_a_picture_does_not_depend_on_the_size_of_its_batch(tiny):
     assert np.abs(pixels(alone[0]) - pixels(first[0])).max() <= 1  # rounding differs with the batch
 
 
-def test_the_film_holds_every_step(tiny):
-    film = Film([], [])
-    tiny(CAT, steps=5, size=64, film=film)
-    assert len(film.x_t) == len(film.x_0_hat) == 5
-    assert film.x_t[0].shape == (1, 3, 64, 64)
-    assert 0.9 < film.x_t[0].std() < 1.1  # it begins as pure noise
+def test_the_steps_of_a_drawing_end_in_the_picture(tiny):
+    film = list(tiny.steps([CAT], steps=5))
+    assert len(film) == 5
+    assert film[0].x_t.shape == film[0].x_0_hat.shape == (1, 3, 64, 64)
+    assert 0.9 < film[0].x_t.std() < 1.1  # it begins as pure noise
+    assert torch.equal(film[-1].x_prev, tiny.draw([CAT], steps=5))
+    assert np.array_equal(pixels(to_pil(film[-1].x_prev)[0]), pixels(tiny(CAT, steps=5, size=64)[0]))
 
 
 def test_best_of_keeps_what_clip_likes_most(tiny):
@@ -77,11 +82,11 @@ def test_impossible_wishes_are_refused_in_one_line(tiny):
 
 
 def test_the_shipped_weights_fit_in_25_megabytes():
-    files = list(weights.WEIGHTS.glob("*.safetensors"))
+    files = list(WEIGHTS.glob("*.safetensors"))
     assert {file.stem for file in files} == set(RECIPES)
     assert sum(file.stat().st_size for file in files) < 25e6
     for file in files:
-        card = weights.read_card(file)
+        card = read_card(file)
         assert {"command", "commit", "data", "seed", "steps", "minutes", "machine"} <= card.keys()
         assert card["minutes"] <= 180
 
@@ -89,7 +94,7 @@ def test_the_shipped_weights_fit_in_25_megabytes():
 def test_the_shipped_weights_draw_what_the_words_say():
     # A few combinations that training never saw; `minit2i evaluate` measures it properly.
     t2i = TextToImage.load()
-    judge = weights.load(weights.WEIGHTS / "judge.safetensors", Judge, JudgeConfig)
+    judge = load_model("judge")
     asked = [scenes.draw_scene(55, i, "held_out") for i in range(24)]
-    drawn = t2i.draw([scenes.full_caption(scene) for scene in asked], steps=15)
+    drawn = t2i.draw([full_caption(scene) for scene in asked], steps=15)
     assert verdicts(judge, drawn, asked)["joint"].float().mean() >= 0.75

@@ -5,9 +5,9 @@ import torch
 from torch.testing import assert_close
 
 from minit2i.clip import Text
-from minit2i.samplers import sample, unguided
+from minit2i.samplers import denoiser_of, sample
 from minit2i.schedule import Schedule
-from minit2i.train import Training, fit
+from minit2i.training.loop import Training, fit
 from minit2i.unet import UNet, UNetConfig, denoising_loss
 
 TINY = UNetConfig(
@@ -102,7 +102,7 @@ def test_two_pictures_are_learnt_by_heart_and_drawn_from_their_words(prediction)
     training = Training(model, lr=4e-3, decay=0.9)
     losses = [loss for _, loss in fit(training, loss, steps=150)]
     assert sum(losses[-20:]) < 0.6 * sum(losses[:20])
-    drawn = sample(unguided(training.average, schedule, text), (2, 3, 8, 8), schedule, steps=10).mean(
+    drawn = sample(denoiser_of(training.average, schedule, text), (2, 3, 8, 8), schedule, steps=10).mean(
         dim=(1, 2, 3)
     )
     assert_close(drawn, torch.tensor([0.8, -0.8]), atol=0.2, rtol=0)

@@ -5,7 +5,8 @@ from PIL import Image
 from torch.testing import assert_close
 
 from minit2i.metrics import psnr
-from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic, degrade, random_crops, upscale
+from minit2i.training.upscaler import degrade, random_crops
+from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic, upscale
 
 
 def generator(seed: int = 0) -> torch.Generator:

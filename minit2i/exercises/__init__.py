@@ -20,8 +20,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from minit2i import viz
-from minit2i.data import InputError
-from minit2i.train import Training, fit, set_up_cpu
+from minit2i.device import device
+from minit2i.errors import InputError
+from minit2i.training.loop import Training, fit
 
 Test = Callable[[Any], Image.Image | None]
 
@@ -35,19 +36,29 @@ class Wrong(Exception):
 
 
 def start() -> None:
-    """Prepare a notebook: set up the CPU, and show a mistake that one line explains (InputError) as that line."""
-    set_up_cpu()
+    """Prepare a notebook: show a mistake that one line explains (InputError) as that line; say where it computes."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         shell.set_custom_exc((InputError,), lambda shell, kind, error, trace, tb_offset=None: print(error))
+    if device().type != "cpu":
+        print(f"computing on {device().type}")
 
 
-def learn(training: Training, batch_loss: Callable, minutes: float) -> list[float]:
+def minutes(full: float) -> float:
+    """How long to train: `full` minutes, divided by MINIT2I_HURRY where a test only wants to see that it runs."""
+    return full / float(os.environ.get("MINIT2I_HURRY", 1))
+
+
+def learn(
+    training: Training, batch_loss: Callable, minutes: float, each_minute: Callable[[], Any] | None = None
+) -> list[float]:
     """`fit` with a progress bar that suits a notebook; returns the loss of each step.
 
-    The notebook's stop button ends it early, and keeps what was learnt so far.
+    each_minute: called half a minute after each full minute of training, to look at what has been learnt so far.
+    The notebook's stop button ends it early, and keeps what was learnt.
     """
     losses: list[float] = []
+    looks = 0
     with (
         contextlib.suppress(KeyboardInterrupt),
         tqdm(
@@ -64,6 +75,9 @@ def learn(training: Training, batch_loss: Callable, minutes: float) -> list[floa
                 f"step {step}, loss {sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False
             )
             bar.update(min(training.seconds, bar.total) - bar.n)
+            if each_minute is not None and training.seconds > 60 * looks + 30:
+                looks += 1
+                each_minute()
     return losses
 
 
@@ -91,9 +105,12 @@ def check(name: str, answer: Any) -> None:
 
 def load(lesson: str) -> dict[str, Test]:
     """The exercises of a lesson, "00" to "06"; none for another."""
+    name = f"{__name__}.lesson_{lesson}"
     try:
-        return importlib.import_module(f"{__name__}.lesson_{lesson}").EXERCISES
-    except ModuleNotFoundError:
+        return importlib.import_module(name).EXERCISES
+    except ModuleNotFoundError as error:
+        if error.name != name:  # something that the exercises need is missing, and not the exercises
+            raise
         return {}
 
 

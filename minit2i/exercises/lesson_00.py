@@ -10,17 +10,19 @@ from torch import Tensor
 from minit2i import data, scenes
 from minit2i.exercises import Wrong, attempt, compare
 from minit2i.metrics import luma
+from minit2i.pictures import to_pil, to_tensor
+from minit2i.render import ANCHORS, parts
 
 
 @cache
 def chelsea(size: int = 64) -> Tensor:
     """The cat as (1, 3, size, size) in [-1, 1]."""
     rows = data.load("photos")
-    return data.to_tensor(rows[rows["name"].index("chelsea")]["image"], size=size)
+    return to_tensor(rows[rows["name"].index("chelsea")]["image"], size=size)
 
 
 def draw_change(change) -> list[Image.Image]:
-    return data.to_pil(change(chelsea()))
+    return to_pil(change(chelsea()))
 
 
 # ---- 00.1 ----
@@ -41,7 +43,7 @@ to_pixels_test = compare(
             (x + 1) * 255
         ),
     },
-    lambda change: data.to_pil(change(chelsea()) / 127.5 - 1),
+    lambda change: to_pil(change(chelsea()) / 127.5 - 1),
 )
 
 # ---- 00.2 ----
@@ -97,16 +99,16 @@ def over(drawing: Tensor, alpha: Tensor, background: Tensor, opacity: float) -> 
 
 
 def draw_ghost(answer) -> list[Image.Image]:
-    art = data.to_tensor(scenes.parts()["noto", "cat"]["image"].resize((96, 96)))
+    art = to_tensor(parts()["noto", "cat"]["image"].resize((96, 96)))
     alpha = (
         torch.tensor(
-            list(scenes.parts()["noto", "cat"]["image"].resize((96, 96)).getchannel("A").get_flattened_data())
+            list(parts()["noto", "cat"]["image"].resize((96, 96)).getchannel("A").get_flattened_data())
         ).view(1, 96, 96)
         / 255
     )
     stripes = torch.where(torch.arange(96) // 12 % 2 == 0, 0.2, 0.8).expand(3, 96, 96)
     drawn = [answer((art[0] + 1) / 2, alpha, stripes, opacity) for opacity in (1.0, 0.5, 0.1)]
-    return data.to_pil(torch.stack(drawn) * 2 - 1)
+    return to_pil(torch.stack(drawn) * 2 - 1)
 
 
 over_test = compare(
@@ -148,13 +150,10 @@ def draw_hats(answer) -> list[Image.Image]:
         ("cow", "top hat"),
         ("owl", "graduation cap"),
     ):
-        head, seat = (
-            scenes.ANCHORS["heads"]["noto"][animal]["hat"],
-            scenes.ANCHORS["headwear"]["noto"][hat][:3],
-        )
+        head, seat = (ANCHORS["heads"]["noto"][animal]["hat"], ANCHORS["headwear"]["noto"][hat][:3])
         picture = Image.new("RGB", (192, 192), "white")
         for name, (left, top, side) in ((animal, (0, 0, 1)), (hat, answer(head, seat))):
-            art = scenes.parts()["noto", name]["image"].resize((max(1, round(144 * float(side))),) * 2)
+            art = parts()["noto", name]["image"].resize((max(1, round(144 * float(side))),) * 2)
             picture.paste(art, (24 + round(144 * float(left)), 44 + round(144 * float(top))), art)
         pictures.append(picture)
     return pictures

@@ -6,10 +6,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from minit2i import data, viz, weights
-from minit2i.clip import CLIP, CLIPConfig, Matcher, contrastive_loss
+from minit2i import data, viz
+from minit2i.clip import contrastive_loss
 from minit2i.exercises import Wrong, compare
-from minit2i.tokenizer import Tokenizer, join, words_of
+from minit2i.search import Matcher
+from minit2i.tokenizer import join, words_of
+from minit2i.weights import load_model, load_tokenizer
 
 # ---- 01.1 ----
 
@@ -85,7 +87,7 @@ attention_test = compare(
         "the agreement is divided by d, not by its root": lambda Q, K, V: (
             torch.softmax(Q @ K.T / Q.shape[1], dim=1) @ V
         ),
-        "the softmax goes along the queries (direction 0) instead of the keys": lambda Q, K, V: (
+        "the softmax goes along the queries (dimension 0) instead of the keys": lambda Q, K, V: (
             torch.softmax(Q @ K.T / Q.shape[1] ** 0.5, dim=0) @ V
         ),
         "there is no softmax": lambda Q, K, V: Q @ K.T / Q.shape[1] ** 0.5 @ V,
@@ -126,10 +128,7 @@ FORBIDDEN = {"launch", "launched", "rocket", "rockets", "space", "travel"}
 @cache
 def library() -> tuple[Matcher, list[Image.Image], list[str], Tensor]:
     """The shipped CLIP, the emoji of one style, their names and their embeddings."""
-    matcher = Matcher(
-        weights.load(weights.find("clip.safetensors"), CLIP, CLIPConfig),
-        Tokenizer.load(weights.find("tokenizer.json")),
-    )
+    matcher = Matcher(load_model("clip"), load_tokenizer())
     rows = data.load("emoji")
     rows = rows.select([i for i, style in enumerate(rows["style"]) if style == "noto"])
     drawings = rows["image"][:]

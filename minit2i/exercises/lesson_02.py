@@ -4,9 +4,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from minit2i.data import to_pil
 from minit2i.exercises import compare
 from minit2i.exercises.lesson_00 import chelsea
+from minit2i.pictures import to_pil
 from minit2i.schedule import Schedule
 
 SCHEDULE = Schedule.cosine()

@@ -7,10 +7,10 @@ from PIL import Image
 from torch import Tensor
 
 from minit2i import viz
-from minit2i.data import to_pil
 from minit2i.exercises import Wrong, attempt, compare
 from minit2i.exercises.lesson_00 import chelsea
-from minit2i.samplers import Denoise, ddim, timesteps, unguided
+from minit2i.pictures import to_pil
+from minit2i.samplers import Denoise, ddim, denoiser_of, timesteps
 from minit2i.text2image import TextToImage
 
 # ---- 03.1 ----
@@ -151,7 +151,7 @@ def question_test(answer) -> None:
 def dreamer() -> Denoise:
     t2i = TextToImage.load(denoiser="denoiser-fashion")
     text = t2i.clip.text(t2i.tokenizer([""] * 24))
-    return unguided(t2i.denoiser, t2i.schedule, text)
+    return denoiser_of(t2i.denoiser, t2i.schedule, text)
 
 
 @torch.no_grad()
@@ -187,12 +187,12 @@ def times_test(answer, wanted: float = 0.2) -> Image.Image:
     gain = 1 - yours / even
     pictures = torch.cat([reference()[:6], walk(timesteps(1000, 6))[:6], walk(times)[:6]])
     picture = viz.grid(
-        to_pil(pictures), columns=6, side=72, captions=["100 steps"] * 6 + ["6, even"] * 6 + ["6, yours"] * 6
+        to_pil(pictures), columns=6, side=64, captions=["100 steps"] * 6 + ["6, even"] * 6 + ["6, yours"] * 6
     )
     if gain < wanted:
         where = f"{abs(gain):.1%} {'closer' if gain >= 0 else 'farther'}"
-        raise Wrong(f"Yours end {where} than the even spread; {wanted:.0%} closer is asked for.", picture)
-    print(f"{gain:.1%} closer than the even spread.")
+        raise Wrong(f"Yours end {where} than the even spacing; {wanted:.0%} closer is asked for.", picture)
+    print(f"{gain:.1%} closer than the even spacing.")
     return picture
 
 

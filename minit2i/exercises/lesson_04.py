@@ -8,12 +8,13 @@ from PIL import Image
 from torch import Tensor
 
 from minit2i import viz
-from minit2i.batches import emoji_art, on_backgrounds, unseen_emoji
-from minit2i.data import to_pil
 from minit2i.exercises import Wrong, attempt, compare, difference
 from minit2i.exercises.lesson_00 import chelsea
 from minit2i.metrics import luma, psnr
-from minit2i.upscaler import bicubic, degrade
+from minit2i.pictures import to_pil
+from minit2i.training.batches import emoji_pictures, on_backgrounds
+from minit2i.training.upscaler import degrade, unseen_emoji
+from minit2i.upscaler import bicubic
 
 # ---- 04.1 ----
 
@@ -45,10 +46,10 @@ shuffle_test = compare(
     ],
     {
         "all is zero": lambda x, s: torch.zeros_like(F.pixel_shuffle(x, s)),
-        "the directions are not reordered before joining": lambda x, s: x.reshape(
+        "the dimensions are not reordered before joining": lambda x, s: x.reshape(
             F.pixel_shuffle(x, s).shape
         ),
-        "the two small directions are swapped": lambda x, s: F.pixel_shuffle(
+        "the two small dimensions are swapped": lambda x, s: F.pixel_shuffle(
             x.unflatten(1, (-1, s, s)).transpose(2, 3).flatten(1, 3), s
         ),
     },
@@ -93,7 +94,7 @@ decibels_test = compare(
 @cache
 def exam() -> tuple[Tensor, Tensor]:
     """40 unseen emoji: small (40, 3, 32, 32) and true (40, 3, 128, 128)."""
-    art, words = emoji_art(128)
+    art, words = emoji_pictures(128)
     aside = art[unseen_emoji(words)][5::11][:40]
     true = on_backgrounds(aside, torch.Generator().manual_seed(0), jitter=0.0)
     return degrade(true, torch.Generator().manual_seed(0), p_clean=1), true

@@ -7,12 +7,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from minit2i import scenes, viz, weights
-from minit2i.data import to_pil
+from minit2i import scenes, viz
+from minit2i.captions import full_caption, short_caption
 from minit2i.exercises import Wrong, attempt, compare
-from minit2i.judge import Judge, JudgeConfig, verdicts
+from minit2i.judge import Judge, verdicts
+from minit2i.pictures import to_pil
 from minit2i.samplers import SAMPLERS
 from minit2i.text2image import TextToImage
+from minit2i.weights import load_model
 
 # ---- 05.1 ----
 
@@ -106,7 +108,7 @@ def drop_test(answer) -> None:
 @cache
 def artist() -> tuple[TextToImage, Judge, list[scenes.Scene]]:
     """The shipped model, the judge, and 40 scenes of the training split to ask for."""
-    judge = weights.load(weights.find("judge.safetensors"), Judge, JudgeConfig)
+    judge = load_model("judge")
     return TextToImage.load(), judge, [scenes.draw_scene(501, i, "train") for i in range(40)]
 
 
@@ -121,11 +123,9 @@ def settings_test(answer, wanted: int = 34) -> Image.Image:
     if not 1 <= settings["steps"] <= 4:
         raise Wrong("At most 4 steps are allowed.")
     t2i, judge, asked = artist()
-    drawn = t2i.draw([scenes.full_caption(scene) for scene in asked], seed=0, **settings)
+    drawn = t2i.draw([full_caption(scene) for scene in asked], seed=0, **settings)
     right = int(verdicts(judge, drawn, asked)["joint"].sum())
-    picture = viz.grid(
-        to_pil(drawn[:8]), columns=8, side=90, captions=[scenes.short_caption(s) for s in asked[:8]]
-    )
+    picture = viz.grid(to_pil(drawn[:8]), columns=8, side=128, captions=[short_caption(s) for s in asked[:8]])
     if right < wanted:
         raise Wrong(f"The judge finds {right} of 40 right in everything; {wanted} are asked for.", picture)
     print(f"{right} of 40 are right in everything.")

@@ -6,11 +6,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from minit2i import scenes, viz, weights
-from minit2i.data import to_pil, to_tensor
+from minit2i import scenes, viz
 from minit2i.exercises import Wrong, attempt, compare, shown
-from minit2i.judge import Judge, JudgeConfig
+from minit2i.judge import Judge
 from minit2i.metrics import wilson_interval
+from minit2i.pictures import to_pil, to_tensor
+from minit2i.render import render
+from minit2i.weights import load_model
 
 # ---- 06.1 ----
 
@@ -51,7 +53,7 @@ frechet_test = compare(
     {
         "only the means are compared, without squaring": lambda a, b: a.mean() - b.mean(),
         "only the means are compared": lambda a, b: (a.mean() - b.mean()) ** 2,
-        "the variances are compared instead of the spreads": lambda a, b: (
+        "the variances are compared instead of the standard deviations": lambda a, b: (
             (a.mean() - b.mean()) ** 2 + (a.var() - b.var()) ** 2
         ),
         "the root is taken: the formula gives the distance squared, and so is it used": lambda a, b: (
@@ -65,7 +67,7 @@ frechet_test = compare(
 
 @cache
 def gallery() -> Tensor:
-    return to_tensor([scenes.render(scenes.draw_scene(401, i)) for i in range(24)])
+    return to_tensor([render(scenes.draw_scene(401, i)) for i in range(24)])
 
 
 def nearest_test(answer) -> Image.Image:
@@ -81,7 +83,7 @@ def nearest_test(answer) -> Image.Image:
                 f"Return one whole number from 0 to {len(many) - 1}, the index. Yours is {shown(got)}."
             )
     pictures = torch.stack([*ones, *(many[int(i)] for i in found)])
-    picture = viz.grid(to_pil(pictures), columns=3, side=96, captions=["given"] * 3 + ["found by yours"] * 3)
+    picture = viz.grid(to_pil(pictures), columns=3, side=128, captions=["given"] * 3 + ["found by yours"] * 3)
     if [int(i) for i in found] != [5, 17, 2]:
         far = [(many - one).square().sum(dim=(1, 2, 3)).argmax().item() for one in ones]
         hint = " These are the farthest, not the nearest." if [int(i) for i in found] == far else ""
@@ -103,10 +105,10 @@ def nearest_test(answer) -> Image.Image:
 @cache
 def bench() -> tuple[Judge, Tensor, Tensor]:
     """The judge, ten pictures and the animals on them."""
-    judge = weights.load(weights.find("judge.safetensors"), Judge, JudgeConfig).requires_grad_(False)
+    judge = load_model("judge").requires_grad_(False)
     drawn = [scenes.draw_scene(402, i, "all") for i in range(10)]
     animals = torch.tensor([scenes.ANIMALS.index(scene.animal) for scene in drawn])
-    return judge, to_tensor([scenes.render(scene) for scene in drawn]), animals
+    return judge, to_tensor([render(scene) for scene in drawn]), animals
 
 
 def fool_test(answer, wanted: int = 7, most: float = 0.06) -> Image.Image:
@@ -129,7 +131,7 @@ def fool_test(answer, wanted: int = 7, most: float = 0.06) -> Image.Image:
     picture = viz.grid(
         to_pil(changed),
         columns=5,
-        side=96,
+        side=128,
         captions=[f"{scenes.ANIMALS[a]}, says the judge" for a in answers.tolist()],
     )
     if fooled < wanted:

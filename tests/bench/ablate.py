@@ -6,18 +6,17 @@ come; a rerun skips what is there.
 
 import argparse
 import dataclasses
-import functools
-import inspect
 from pathlib import Path
 
 import torch
 from common import RUNS, SEED, Exam, append_row, machine, print_table, read_rows, sgemm
 from tqdm import tqdm
 
-from minit2i import recipes, weights
-from minit2i.samplers import unguided
+from minit2i.files import WEIGHTS
+from minit2i.samplers import denoiser_of
 from minit2i.schedule import Schedule
-from minit2i.train import Training, fit
+from minit2i.training.denoiser import DenoiserData, DenoiserRecipe
+from minit2i.training.loop import Training, fit
 from minit2i.unet import UNet
 
 CHOICES = {
@@ -29,8 +28,8 @@ CHOICES = {
     "patch": (2, 4),
 }
 OF_CONFIG = ("prediction", "widths", "patch")  # chosen in UNetConfig; the others are the recipe's own
-RECIPE = {name: p.default for name, p in inspect.signature(recipes.denoiser).parameters.items()}
-DEFAULT = {key: getattr(RECIPE["config"], key) if key in OF_CONFIG else RECIPE[key] for key in CHOICES}
+RECIPE = DenoiserRecipe()
+DEFAULT = {key: getattr(RECIPE.config if key in OF_CONFIG else RECIPE, key) for key in CHOICES}
 
 
 def as_text(value: object) -> str:
@@ -58,7 +57,7 @@ def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
     total = 0.0
     for i in range(0, n, 64):
         x_0 = exam.pictures[i : i + 64]
-        denoise = unguided(model, schedule, exam.hear(exam.captions[i : i + 64]))
+        denoise = denoiser_of(model, schedule, exam.t2i(model).encode(exam.captions[i : i + 64]))
         for time in range(100, 1000, 100):
             t = torch.full((len(x_0),), time)
             x_t = schedule.add_noise(x_0, torch.randn(x_0.shape, generator=generator), t)
@@ -67,17 +66,20 @@ def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
 
 
 def train_and_measure(
-    name: str, settings: dict, minutes: float, folder: Path, exam: Exam, sheet: Path
+    name: str, settings: dict, minutes: float, data: DenoiserData, exam: Exam, sheet: Path
 ) -> dict:
     """Train one variant; returns what it reached."""
-    config = dataclasses.replace(RECIPE["config"], **{key: settings[key] for key in OF_CONFIG})
-    recipe = recipes.denoiser(0, folder, config, settings["batch"], settings["lr"], settings["weighting"])
-    training = Training(recipe.model, recipe.lr, recipe.weight_decay, recipe.decay)
+    config = dataclasses.replace(RECIPE.config, **{key: settings[key] for key in OF_CONFIG})
+    others = {key: value for key, value in settings.items() if key not in OF_CONFIG}
+    recipe = dataclasses.replace(RECIPE, config=config, **others)
+    torch.manual_seed(0)
+    training = Training(recipe.build(data), recipe.lr, recipe.weight_decay, recipe.decay)
     speed = sgemm()
-    for _ in tqdm(fit(training, recipe.loss, minutes=minutes), desc=name, unit=" steps"):
+    steps = fit(training, lambda model, generator: recipe.loss(model, data, generator), minutes=minutes)
+    for _ in tqdm(steps, desc=name, unit=" steps"):
         pass
     model = training.average
-    grades = exam.draw(lambda captions, seed: recipes.samples(model, exam.hear, captions, seed=seed), sheet)
+    grades = exam.draw(lambda captions, seed: exam.t2i(model).draw(captions, seed=seed), sheet)
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "pictures": training.step * recipe.batch,
@@ -99,12 +101,12 @@ def main() -> None:
     )
     parser.add_argument("--again", action="store_true", help="also those that results.csv already has")
     parser.add_argument("--n", type=int, default=256, help="pictures to judge for each (%(default)s)")
-    parser.add_argument("--weights", type=Path, default=weights.WEIGHTS, metavar="FOLDER")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=RUNS / "ablate", metavar="FOLDER")
     args = parser.parse_args()
 
-    recipes.scene_pictures = functools.cache(recipes.scene_pictures)  # read once, not once for each variant
     exam, results, finished = Exam(args.weights, args.n), args.out / "results.csv", {}
+    data = RECIPE.load_data(args.weights)  # the same for all variants
     for name, settings in variants().items():
         asked = {key: as_text(value) for key, value in settings.items()}
         asked |= {"minutes": f"{args.minutes:g}", "n": str(args.n)}
@@ -112,7 +114,7 @@ def main() -> None:
             rows = [row for row in read_rows(results) if asked.items() <= row.items()]
             if args.again or not rows:
                 sheet = args.out / f"{name}-{args.minutes:g}-minutes.png"
-                measured = train_and_measure(name, settings, args.minutes, args.weights, exam, sheet)
+                measured = train_and_measure(name, settings, args.minutes, data, exam, sheet)
                 append_row(results, {"name": name, **asked, **measured})
                 rows = read_rows(results)
             finished[name] = rows[-1]  # the latest

@@ -16,10 +16,13 @@ from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
-from minit2i import recipes, scenes, weights
-from minit2i.batches import unit
+from minit2i.captions import caption
 from minit2i.clip import Text
-from minit2i.train import Training, fit
+from minit2i.files import WEIGHTS
+from minit2i.pictures import to_float
+from minit2i.training.batches import drop_captions, python_rng, random_indices
+from minit2i.training.denoiser import DenoiserData, DenoiserRecipe
+from minit2i.training.loop import Training, fit
 
 TURN = 0.5  # minutes
 STEPS, GUIDANCE = 25, 2.0
@@ -31,7 +34,7 @@ average of the weights; minutes of training; the learning rate (unless --lr was 
 run (warm-up, flat, down to zero over the last half); 25 steps of DDIM with guidance 2; prompts and judge. The number
 of parameters is about equal.
 Each its own: the network (theirs works on the full 64x64, as is usual; ours on squares of 2x2), what it predicts
-(theirs eps with DDPMScheduler's defaults, the linear schedule and no weights; ours as in recipes.py), the random
+(theirs eps with DDPMScheduler's defaults, the linear schedule and no weights; ours as in training/denoiser.py), the random
 numbers."""
 
 
@@ -61,31 +64,32 @@ def predict_eps(model: UNet2DConditionModel, x_t: Tensor, t: Tensor, text: Text)
     return model(x_t, t, text.tokens, encoder_attention_mask=text.mask, class_labels=pooled).sample
 
 
-def their_loss(ours: recipes.Recipe, hear: Callable, noising: DDPMScheduler) -> Callable:
+def their_loss(
+    ours: DenoiserRecipe, data: DenoiserData, encode: Callable, noising: DDPMScheduler
+) -> Callable:
     """The loss as in diffusers' training examples, on the recipe's scenes and captions."""
-    pictures, drawn = recipes.scene_pictures("train", 40_000, 64, seed=1)  # those of recipes.denoiser
 
     def loss(model: nn.Module, generator: Generator) -> Tensor:
-        rng = recipes.words_rng(generator)
-        some = recipes.pick(len(pictures), ours.batch, generator)
-        captions = recipes.dropped([scenes.caption(drawn[i], rng) for i in some], rng)
-        x_0 = unit(pictures[some])
+        rng = python_rng(generator)
+        some = random_indices(len(data.pictures), ours.batch, generator)
+        captions = drop_captions([caption(data.shown[i], rng) for i in some], rng)
+        x_0 = to_float(data.pictures[some])
         t = torch.randint(noising.config.num_train_timesteps, (ours.batch,), generator=generator)
         eps = torch.randn(x_0.shape, generator=generator)
-        return F.mse_loss(predict_eps(model, noising.add_noise(x_0, eps, t), t, hear(captions)), eps)
+        return F.mse_loss(predict_eps(model, noising.add_noise(x_0, eps, t), t, encode(captions)), eps)
 
     return loss
 
 
 @torch.no_grad()
 def their_samples(
-    model: nn.Module, hear: Callable, noising: DDPMScheduler, captions: list[str], seed: int
+    model: nn.Module, encode: Callable, noising: DDPMScheduler, captions: list[str], seed: int
 ) -> Tensor:
     """Draw one picture a caption with diffusers' DDIM: (B, 3, 64, 64) in [-1, 1]."""
     # "trailing" begins at pure noise, as our samplers do; the library's default begins a little later.
     scheduler = DDIMScheduler.from_config(noising.config, timestep_spacing="trailing")
     scheduler.set_timesteps(STEPS)
-    text = hear([""] * len(captions) + captions)
+    text = encode([""] * len(captions) + captions)
     x_t = torch.randn(len(captions), 3, 64, 64, generator=Generator().manual_seed(seed))
     for t in scheduler.timesteps:
         eps_uncond, eps_cond = predict_eps(model, x_t.repeat(2, 1, 1, 1), t, text).chunk(2)
@@ -111,28 +115,30 @@ class Runner:
 
 def runners(exam: Exam, folder: Path, minutes: float, lr: float | None) -> tuple[list[Runner], int]:
     """Ours and theirs, untrained, and the batch size of both."""
-    recipe = recipes.denoiser(0, folder)
-    noising = DDPMScheduler()
-    theirs = their_network(recipe.model.config.text_width, recipe.model.config.text_pooled)
+    recipe, noising = DenoiserRecipe(), DDPMScheduler()
+    data = recipe.load_data(folder)
+    torch.manual_seed(0)
+    ours = recipe.build(data)
+    theirs = their_network(recipe.config.text_width, recipe.config.text_pooled)
+    encode = exam.t2i(ours).encode
 
     def training(model: nn.Module, lr: float) -> Training:
         return Training(model, lr, recipe.weight_decay, recipe.decay)
 
     def draw_ours(model: nn.Module, captions: list[str], seed: int) -> Tensor:
-        return recipes.samples(model, exam.hear, captions, GUIDANCE, STEPS, seed)
+        settings = {"steps": STEPS, "guidance_scale": GUIDANCE, "sampler": "ddim", "seed": seed}
+        return exam.t2i(model).draw(captions, **settings)
 
     def draw_theirs(model: nn.Module, captions: list[str], seed: int) -> Tensor:
-        return their_samples(model, exam.hear, noising, captions, seed)
+        return their_samples(model, encode, noising, captions, seed)
 
+    def our_loss(model: nn.Module, generator: Generator) -> Tensor:
+        return recipe.loss(model, data, generator)
+
+    other_loss = their_loss(recipe, data, encode, noising)
     return [
-        Runner("ours", training(recipe.model, recipe.lr), recipe.loss, draw_ours, minutes),
-        Runner(
-            "diffusers",
-            training(theirs, lr or recipe.lr),
-            their_loss(recipe, exam.hear, noising),
-            draw_theirs,
-            minutes,
-        ),
+        Runner("ours", training(ours, recipe.lr), our_loss, draw_ours, minutes),
+        Runner("diffusers", training(theirs, lr or recipe.lr), other_loss, draw_theirs, minutes),
     ], recipe.batch
 
 
@@ -169,7 +175,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, help="learning rate of diffusers' network (that of ours)")
     parser.add_argument("--n", type=int, default=256, help="pictures to judge each time (%(default)s)")
     parser.add_argument("--again", action="store_true", help="start anew rather than resume")
-    parser.add_argument("--weights", type=Path, default=weights.WEIGHTS, metavar="FOLDER")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=RUNS / "against_diffusers", metavar="FOLDER")
     args = parser.parse_args()
     marks = sorted(args.minutes)

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from common import RUNS, machine, print_table
 
-from minit2i import recipes, scenes, train, weights
-from minit2i.clip import CLIP, CLIPConfig
-from minit2i.evaluate import retrieval
-from minit2i.tokenizer import Tokenizer
+from minit2i import scenes
+from minit2i.files import WEIGHTS
+from minit2i.measure.clip import retrieval
+from minit2i.search import Matcher
+from minit2i.training.clip import ClipRecipe
+from minit2i.training.run import run
+from minit2i.weights import load_model, load_tokenizer
 
 
 def main() -> None:
@@ -21,25 +24,22 @@ def main() -> None:
     parser.add_argument(
         "--style", choices=scenes.STYLES, default="twemoji", help="to leave out (%(default)s)"
     )
-    parser.add_argument(
-        "--weights", type=Path, default=weights.WEIGHTS, metavar="FOLDER", help="of the tokenizer"
-    )
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FOLDER", help="of the tokenizer")
     parser.add_argument("--out", type=Path, metavar="FOLDER")
     args = parser.parse_args()
     out = args.out or RUNS / f"clip-without-{args.style}-{args.minutes:g}-minutes"
     styles = tuple(style for style in scenes.STYLES if style != args.style)
 
-    recipe = recipes.clip(0, args.weights, styles)
+    resume = (out / "checkpoint.pt").is_file()
     try:
-        path = train.run("clip", recipe, out, minutes=args.minutes, resume=(out / "checkpoint.pt").is_file())
+        run("clip", ClipRecipe(styles=styles), args.weights, out, minutes=args.minutes, resume=resume)
     except KeyboardInterrupt:
         raise SystemExit("stopped; the same command goes on") from None
 
-    model = weights.load(path, CLIP, CLIPConfig)
-    words = Tokenizer.load(weights.find("tokenizer.json", args.weights))
+    matcher = Matcher(load_model("clip", out), load_tokenizer(args.weights))
     rows = []
     for style in scenes.STYLES:
-        found = retrieval(model, words, style)
+        found = retrieval(matcher, style)
         rows.append(
             {
                 "style": style,

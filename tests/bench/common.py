@@ -7,13 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from minit2i import data, recipes, scenes, train, viz, weights
-from minit2i.batches import scene_pictures, unit
-from minit2i.judge import Judge, JudgeConfig, features, verdicts
+from minit2i import viz
+from minit2i.captions import full_caption
+from minit2i.judge import features, verdicts
 from minit2i.metrics import frechet_distance, wilson_interval
+from minit2i.pictures import to_float, to_pil
+from minit2i.text2image import TextToImage
+from minit2i.training import run
+from minit2i.training.batches import scene_pictures
+from minit2i.weights import load_model, load_tokenizer
 
 RUNS = Path(__file__).parents[2] / "runs"
 SEED = 201  # of the exam's scenes; no recipe and no `minit2i evaluate` draws with it
@@ -42,7 +47,7 @@ def sgemm(n: int = 1024) -> float:
 
 def machine() -> str:
     """The machine, in one line that stands beside every table."""
-    return f"{train.machine()}, torch {torch.__version__}, measured sgemm {sgemm():.0f} GFLOP/s"
+    return f"{run.machine()}, torch {torch.__version__}, measured sgemm {sgemm():.0f} GFLOP/s"
 
 
 # ---- Tables ----
@@ -92,19 +97,23 @@ class Exam:
     def __init__(self, folder: str | Path, n: int):
         """n: how many pictures a denoiser has to draw."""
         self.n = n
-        self.judge = weights.load(weights.find("judge.safetensors", folder), Judge, JudgeConfig)
-        self.hear = recipes.text_of(folder)
+        self.judge = load_model("judge", folder)
+        self.clip, self.tokenizer = load_model("clip", folder), load_tokenizer(folder)
         pictures, self.scenes = scene_pictures("train", n + 2000, 64, seed=SEED)
-        self.pictures = unit(pictures)
-        self.captions = [scenes.full_caption(scene) for scene in self.scenes]
+        self.pictures = to_float(pictures)
+        self.captions = [full_caption(scene) for scene in self.scenes]
         self.real = features(self.judge, self.pictures[n:])
+
+    def t2i(self, model: nn.Module) -> TextToImage:
+        """A denoiser of ours, made ready to be asked."""
+        return TextToImage(self.clip, self.tokenizer, model)
 
     def draw(self, draw: Callable[[list[str], int], Tensor], sheet: Path) -> dict:
         """Let draw(captions, seed) draw the n pictures, 64 at a time; saves the first 24, grades all."""
         starts = tqdm(range(0, self.n, 64), desc="drawing", leave=False)
         pictures = torch.cat([draw(self.captions[i : min(i + 64, self.n)], i) for i in starts])
         sheet.parent.mkdir(parents=True, exist_ok=True)
-        viz.grid(data.to_pil(pictures[:24]), columns=6, captions=self.captions[:24]).save(sheet)
+        viz.grid(to_pil(pictures[:24]), columns=6, captions=self.captions[:24]).save(sheet)
         return self.grade(pictures)
 
     def grade(self, pictures: Tensor) -> dict:

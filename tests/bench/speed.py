@@ -6,17 +6,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import torch
 from common import machine, print_table, sgemm, timings
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from minit2i import recipes, scenes, weights
+from minit2i import scenes
 from minit2i.clip import Text
+from minit2i.files import WEIGHTS
+from minit2i.render import render
 from minit2i.text2image import TextToImage
-from minit2i.train import Training, fit
+from minit2i.training.denoiser import DenoiserRecipe
+from minit2i.training.loop import Training, fit
 from minit2i.unet import UNet
 from minit2i.upscaler import upscale
 
@@ -79,23 +81,24 @@ def forward_flops(model: UNet, batch: int) -> int:
 
 def training_speed(folder: str, seconds: float) -> tuple[float, float, float]:
     """Train the denoiser for a moment: pictures/s, its GFLOP/s, and sgemm's before and after."""
-    recipe = recipes.denoiser(0, Path(folder))
-    training = Training(recipe.model, recipe.lr, recipe.weight_decay, recipe.decay)
+    recipe = DenoiserRecipe(scenes=2000)
+    data = recipe.load_data(folder)
+    training = Training(recipe.build(data), recipe.lr, recipe.weight_decay, recipe.decay)
     before, clock = sgemm(), []
-    for step, _ in fit(training, recipe.loss, minutes=60):
+    for step, _ in fit(training, lambda model, generator: recipe.loss(model, data, generator), minutes=60):
         clock.append(training.seconds)
         if step >= 4 and training.seconds - clock[0] > seconds:
             break
     peak = (before + sgemm()) / 2
     step_seconds = statistics.median(b - a for a, b in itertools.pairwise(clock))
     # Backwards costs two times forwards: once for the gradient of the weights, once for that of the input.
-    flops = 3 * forward_flops(recipe.model, recipe.batch)
+    flops = 3 * forward_flops(training.model, recipe.batch)
     return recipe.batch / step_seconds, flops / step_seconds / 1e9, peak
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", default=str(weights.WEIGHTS), metavar="FOLDER")
+    parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER")
     parser.add_argument("--seconds", type=float, default=20, help="how long to train (%(default)s)")
     args = parser.parse_args()
     rows = []
@@ -121,7 +124,7 @@ def main() -> None:
     row("upscaler, 64x64 to 256x256", f"{1000 * seconds:.0f} ms")
 
     some = [scenes.draw_scene(7, i) for i in range(500)]
-    seconds = min(timings(lambda: [scenes.render(scene, 64) for scene in some]))
+    seconds = min(timings(lambda: [render(scene, 64) for scene in some]))
     row("scenes rendered at 64x64, one core", f"{len(some) / seconds:.0f} /s", ">= 500 /s")
 
     pictures, gflops, peak = training_speed(args.weights, args.seconds)

@@ -5,11 +5,15 @@ import json
 import pytest
 import torch
 
-from minit2i import scenes, weights
-from minit2i.data import to_tensor
-from minit2i.evaluate import attributes, copy_check, evaluate, print_report, share
+from minit2i import scenes
 from minit2i.judge import QUESTIONS, Judge, JudgeConfig
+from minit2i.measure.report import evaluate, print_report
+from minit2i.measure.scenes import attributes, copy_check
+from minit2i.measure.shares import share
+from minit2i.pictures import to_tensor
+from minit2i.render import render
 from minit2i.unet import UNet, UNetConfig
+from minit2i.weights import save_model
 
 
 def test_a_share_comes_with_n_and_an_interval_around_it():
@@ -22,7 +26,7 @@ def test_a_share_comes_with_n_and_an_interval_around_it():
 def test_joint_is_right_only_if_all_is_right():
     torch.manual_seed(0)
     drawn = [scenes.draw_scene(0, i, "all") for i in range(30)]
-    pictures = torch.cat([to_tensor(scenes.render(scene)) for scene in drawn])
+    pictures = torch.cat([to_tensor(render(scene)) for scene in drawn])
     report = attributes(Judge(JudgeConfig(widths=(8, 8))).eval(), pictures, drawn)
     assert report.keys() == {*QUESTIONS, "joint"}
     assert report["joint"]["value"] <= min(report[question]["value"] for question in QUESTIONS)
@@ -32,7 +36,7 @@ def test_the_copy_check_finds_a_copy():
     training = torch.randint(0, 256, (20, 3, 64, 64), dtype=torch.uint8)
     pictures = training[[3, 7]].float() / 127.5 - 1
     sheet = to_tensor(copy_check(pictures, training))
-    above, below = sheet[:, :, 4:100], sheet[:, :, 104:200]  # each row is 96 pixels high, with gaps of 4
+    above, below = sheet[:, :, 4:132], sheet[:, :, 136:264]  # each row is 128 pixels high, with gaps of 4
     assert torch.equal(above, below)
 
 
@@ -52,12 +56,12 @@ def report(tiny_weights, tmp_path_factory):
         text_width=32,
         text_pooled=32,
     )
-    weights.save(folder / "denoiser-fashion.safetensors", UNet(fashion), {})
-    weights.save(folder / "judge.safetensors", Judge(JudgeConfig(widths=(8, 8))), {})
-    weights.save(
+    save_model(folder / "denoiser-fashion.safetensors", UNet(fashion), {})
+    save_model(folder / "judge.safetensors", Judge(JudgeConfig(widths=(8, 8))), {})
+    save_model(
         folder / "judge-fashion.safetensors", Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,))), {}
     )
-    return evaluate(folder, n=20, seed=0)
+    return evaluate(folder, n=20, seed=0)[0]
 
 
 def test_the_report_has_what_a_program_would_read(report):

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shlex
+import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -17,13 +18,17 @@ import torch
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from . import data, viz, weights
-from .clip import CLIP, CLIPConfig, Matcher
-from .data import InputError
-from .samplers import guided, trajectory
-from .text2image import Film, TextToImage
-from .tokenizer import Tokenizer, words_of
-from .upscaler import Upscaler, UpscalerConfig, upscale
+from minit2i import data, viz
+from minit2i.device import device, device_of
+from minit2i.errors import InputError
+from minit2i.files import data_file
+from minit2i.pictures import FORMATS, MAX_PIXELS, as_rgb, open_image, save_image, to_pil, to_tensor
+from minit2i.samplers import Step
+from minit2i.search import Matcher
+from minit2i.text2image import TextToImage
+from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.upscaler import upscale
+from minit2i.weights import fingerprint, load_model, load_tokenizer
 
 USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
     "tokenizer": "minit2i train clip --weights FOLDER",
@@ -52,29 +57,24 @@ def run_generate(args) -> None:
             )
     t2i = TextToImage.load(args.weights)
     prompt = shorten(args.prompt, t2i.tokenizer)
-    if not t2i.words.intersection(words_of(prompt)):
+    if t2i.words is not None and not t2i.words.intersection(words_of(prompt)):
         warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
-    film = Film([], []) if args.film else None
-    pictures = t2i(
-        prompt,
-        n=args.n,
-        seed=args.seed,
-        steps=args.steps,
-        guidance_scale=args.guidance,
-        size=args.size,
-        sampler=args.sampler,
-        best_of=args.best_of,
-        film=film,
-    )
+    settings = {
+        "seed": args.seed, "steps": args.steps, "guidance_scale": args.guidance, "sampler": args.sampler,
+    }  # fmt: skip
+    if args.film:
+        film = list(t2i.steps([prompt], **settings))
+        save(to_pil(t2i.enlarge(film[-1].x_prev, args.size))[0], out)
+        write_film(film, film_out, strip_out)
+        return
+    pictures = t2i(prompt, n=args.n, size=args.size, best_of=args.best_of, **settings)
     for picture, path in zip(pictures, outs, strict=True):
         save(picture, path)
-    if film:
-        write_film(film, film_out, strip_out)
 
 
-def write_film(film: Film, path: Path, strip: Path) -> None:
+def write_film(film: list[Step], path: Path, strip: Path) -> None:
     """Write what the denoiser saw beside what it guessed, moving and as a strip."""
-    pairs = [data.to_pil(torch.cat(pair)) for pair in zip(film.x_t, film.x_0_hat, strict=True)]
+    pairs = [to_pil(torch.cat([step.x_t, step.x_0_hat])) for step in film]
     captions = ["what the denoiser sees", "what it guesses"]
     viz.save_film([viz.grid(pair, side=256, captions=captions) for pair in viz.pick_frames(pairs, 60)], path)
     print(path)
@@ -83,18 +83,20 @@ def write_film(film: Film, path: Path, strip: Path) -> None:
 
 
 def run_score(args) -> None:
-    picture, matcher = data.open_image(args.image), load_matcher(args)
+    picture, matcher = open_image(args.image), load_matcher(args)
     scores = matcher.score(picture, [shorten(text, matcher.tokenizer) for text in args.captions])
     show([{"caption": text, "score": s} for text, s in zip(args.captions, scores, strict=True)], args.json)
 
 
 def run_classify(args) -> None:
-    picture, matcher = data.open_image(args.image), load_matcher(args)
+    picture, matcher = open_image(args.image), load_matcher(args)
     shares = matcher.classify(picture, [shorten(text, matcher.tokenizer) for text in args.labels])
     show([{"label": text, "probability": p} for text, p in zip(args.labels, shares, strict=True)], args.json)
 
 
 def run_search(args) -> None:
+    if not words_of(args.query):
+        raise InputError("nothing was asked: say in words what to look for")
     out, matcher, cache = check_output(args.out), load_matcher(args), None
     if args.dir:
         names, pictures = pictures_in(Path(args.dir))
@@ -109,17 +111,17 @@ def run_search(args) -> None:
     found = [{"name": names[i], "score": cosine} for i, cosine in found]
     show(found, args.json)
     captions = [f"{row['name']} {row['score']:.2f}" for row in found]
-    sheet = viz.grid([ImageOps.fit(data.as_rgb(pictures[i]), (128, 128)) for i in best], captions=captions)
+    sheet = viz.grid([ImageOps.fit(as_rgb(pictures[i]), (128, 128)) for i in best], captions=captions)
     save(sheet, out, silently=args.json)
 
 
 def pictures_in(folder: Path) -> tuple[list[str], list[Image.Image]]:
     """Names and small squares of the pictures in a folder and its folders; warns of those it cannot read."""
     names, pictures = [], []
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in data.FORMATS]
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS]
     for path in tqdm(paths, desc="reading", unit=" pictures", disable=None, leave=False):
         try:
-            pictures.append(ImageOps.fit(data.open_image(path), (128, 128)))
+            pictures.append(ImageOps.fit(open_image(path), (128, 128)))
             names.append(str(path.relative_to(folder)))
         except InputError as error:
             warnings.warn(f"left out {error}", stacklevel=1)
@@ -130,74 +132,66 @@ def pictures_in(folder: Path) -> tuple[list[str], list[Image.Image]]:
 
 def cache_file(args) -> Path:
     """Where the embeddings of a set are kept: with other weights or other data, under another name."""
-    clip = weights.find("clip.safetensors", args.weights).read_bytes()
-    key = hashlib.sha256(clip + (data.DATA / "SHA256SUMS").read_bytes()).hexdigest()[:16]
+    state = fingerprint("clip", args.weights) + data_file("SHA256SUMS").read_text()
+    key = hashlib.sha256(state.encode()).hexdigest()[:16]
     folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(folder, "minit2i", f"{args.data}-{key}.safetensors")
 
 
-@torch.no_grad()
 def run_denoise(args) -> None:
-    out, picture = check_output(args.out), data.open_image(args.image)
+    out, picture = check_output(args.out), open_image(args.image)
     t2i = TextToImage.load(args.weights)
-    schedule, prompt = t2i.schedule, shorten(args.prompt, t2i.tokenizer)
-    x_0 = data.to_tensor(picture, size=t2i.denoiser.config.picture_size)  # (1, 3, 64, 64)
-    t = min(round(args.noise * schedule.T), schedule.T - 1)
-    cond, uncond = t2i.clip.text(t2i.tokenizer([prompt, ""])).halves()
-    model = guided(t2i.denoiser, schedule, cond, uncond, guidance_scale=3 if prompt else 0)
-    steps = list(
-        trajectory(model, x_0.shape, schedule, "dpm_solver", args.steps, seed=args.seed, start=(x_0, t))
-    )
-    panels = data.to_pil(torch.cat([x_0, steps[0].x_t, steps[-1].x_prev]))
-    save(
-        viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {schedule.T}", "denoised"]),
-        out,
-    )
+    prompt, T = shorten(args.prompt, t2i.tokenizer), t2i.schedule.T
+    x_0 = to_tensor(picture, size=t2i.denoiser.config.picture_size)  # (1, 3, 64, 64)
+    t = min(round(args.noise * T), T - 1)
+    scale = 3 if prompt else 0
+    steps = list(t2i.steps([prompt], args.seed, args.steps, guidance_scale=scale, start=(x_0, t)))
+    panels = to_pil(torch.cat([x_0, steps[0].x_t.cpu(), steps[-1].x_prev.cpu()]))
+    save(viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {T}", "denoised"]), out)
 
 
 def run_upscale(args) -> None:
-    out, picture = check_output(args.out), data.open_image(args.image)
-    if 16 * picture.width * picture.height > data.MAX_PIXELS:
-        raise InputError(
-            f"{args.image}: too large, at most {data.MAX_PIXELS / 16e6} megapixels can be enlarged"
-        )
-    model = weights.load(weights.find("upscaler.safetensors", args.weights), Upscaler, UpscalerConfig)
-    save(data.to_pil(upscale(model, data.to_tensor(picture)))[0], out)
+    out, picture = check_output(args.out), open_image(args.image)
+    if 16 * picture.width * picture.height > MAX_PIXELS:
+        raise InputError(f"{args.image}: too large, at most {MAX_PIXELS / 16e6} megapixels can be enlarged")
+    model = load_model("upscaler", args.weights)
+    save(to_pil(upscale(model, to_tensor(picture).to(device_of(model))))[0], out)
 
 
 def run_evaluate(args) -> None:
     out = check_output(args.out)
-    from .evaluate import evaluate, print_report  # here, for it and recipes.py take long to import
+    from minit2i.measure.report import evaluate, print_report  # here, for it takes long to import
 
-    report = evaluate(args.weights, n=args.n, seed=args.seed, sheet=out)
+    say_device()
+    report, copies = evaluate(args.weights, n=args.n, seed=args.seed)
+    save(copies, out, silently=True)
     print(json.dumps(report, indent=2)) if args.json else print_report(report)
 
 
 def run_train(args) -> None:
     out = Path(args.out or f"runs/{args.name}")
+    if args.name == "tokenizer" and (args.minutes or args.steps or args.seed or args.resume):
+        raise InputError(
+            "the tokenizer takes no --minutes, --steps, --seed or --resume: it only counts pairs"
+        )
     if args.resume and not (out / "checkpoint.pt").is_file():
         raise InputError(f"nothing to resume: there is no {out / 'checkpoint.pt'}")
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / "sheet.png")
-    from . import recipes
-    from .train import run
+    from minit2i.training.run import RECIPES, run  # here, for it takes long to import
+    from minit2i.training.tokenizer import train_tokenizer
 
     if args.name == "tokenizer":
         path = out / "tokenizer.json"
-        recipes.tokenizer().save(path)
+        train_tokenizer().save(path)
     else:
+        say_device()
         command = shlex.join(["minit2i", *(word for word in args.argv if word != "--resume")])
-        recipe = recipes.RECIPES[args.name](args.seed, args.weights)
+        times = {"minutes": args.minutes, "steps": args.steps}
         path = run(
-            args.name,
-            recipe,
-            out,
-            minutes=args.minutes,
-            steps=args.steps,
-            seed=args.seed,
-            resume=args.resume,
+            args.name, RECIPES[args.name], args.weights, out, **times, seed=args.seed, resume=args.resume,
             command=command,
-        )
+        )  # fmt: skip
     print(f"{path} is ready. Use it:\n  {USES.get(args.name, MEASURE).replace('FOLDER', str(out))}")
 
 
@@ -213,12 +207,15 @@ def run_data(args) -> None:
 # ---- What they share ----
 
 
+def say_device() -> None:
+    print(f"minit2i: computing on {device().type} (--device chooses another)", file=sys.stderr)
+
+
 def load_matcher(args) -> Matcher:
-    model = weights.load(weights.find("clip.safetensors", args.weights), CLIP, CLIPConfig)
-    return Matcher(model, Tokenizer.load(weights.find("tokenizer.json", args.weights)))
+    return Matcher(load_model("clip", args.weights), load_tokenizer(args.weights))
 
 
-def check_output(path: str | Path, endings: Sequence[str] = tuple(data.FORMATS)) -> Path:
+def check_output(path: str | Path, endings: Sequence[str] = tuple(FORMATS)) -> Path:
     """Find out before a long computation whether its result can be written."""
     path = Path(path)
     if path.suffix.lower() not in endings:
@@ -233,7 +230,7 @@ def check_output(path: str | Path, endings: Sequence[str] = tuple(data.FORMATS))
 
 
 def save(picture: Image.Image, path: Path, silently: bool = False) -> None:
-    data.save_image(picture, path)
+    save_image(picture, path)
     if not silently:
         print(path)
 

@@ -11,14 +11,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from minit2i import weights
-from minit2i.data import InputError
-from minit2i.train import Training, fit, learning_rate
-from minit2i.unet import UNet, UNetConfig
+from minit2i.errors import InputError
+from minit2i.training.loop import Training, fit, learning_rate
 
 
 def train_to_the_end(checkpoint: Path, started) -> None:
-    """Runs in a process of its own, to be killed: a network just wide enough for Muon, saved after every third step."""
+    """Runs in a process of its own, to be killed: a network wide enough for Muon, saved at every third step."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     training = Training(nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 16)), lr=1e-2, seed=5)
@@ -39,7 +37,7 @@ def train_to_the_end(checkpoint: Path, started) -> None:
 def test_killed_twenty_times_it_ends_as_if_never_interrupted(tmp_path):
     # A server that has torch in memory forks the processes, so that starting one takes no seconds.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "minit2i.train"])
+    context.set_forkserver_preload(["torch", "minit2i.training.loop"])
 
     def start(name: str):
         started = context.Event()
@@ -121,34 +119,25 @@ def test_minutes_stop_it():
     assert time.perf_counter() - began < 5
 
 
-TINY = UNetConfig(picture_size=16, patch=2, widths=(16, 32), blocks=1, text_width=0, text_pooled=0)
+class Scaled(nn.Module):
+    """A network with one of each kind of parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide, self.thin = nn.Linear(16, 16), nn.Linear(2, 16)
+        self.norm = nn.LayerNorm(16)
+        self.log_scale = nn.Parameter(torch.tensor(1.0))
 
 
-def test_weights_come_back_with_their_card(tmp_path):
-    model = UNet(TINY)
-    weights.save(tmp_path / "tiny.safetensors", model, {"name": "tiny"})
-    again = weights.load(tmp_path / "tiny.safetensors", UNet, UNetConfig)
-    assert again.config == TINY
-    assert weights.read_card(tmp_path / "tiny.safetensors") == {"name": "tiny"}
-    for name, tensor in model.state_dict().items():
-        assert_close(again.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)  # stored as float16
-    assert not list(tmp_path.glob("*.new"))
+def test_biases_norms_and_the_temperature_do_not_decay():
+    model = Scaled()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
+    def no_gradient(model, generator):
+        return sum(0 * parameter.sum() for parameter in model.parameters())
 
-def test_damaged_foreign_and_missing_weights_are_refused_in_one_line(tmp_path):
-    path = tmp_path / "tiny.safetensors"
-    with pytest.raises(InputError, match="no weights"):
-        weights.load(path, UNet, UNetConfig)
-    weights.save(path, UNet(TINY), {})
-    bytes_ = bytearray(path.read_bytes())
-    bytes_[-1] ^= 1
-    (tmp_path / "flipped.safetensors").write_bytes(bytes_)
-    (tmp_path / "short.safetensors").write_bytes(bytes_[:1000])
-    (tmp_path / "text.safetensors").write_text("not weights at all")
-    with pytest.raises(InputError, match="hash"):
-        weights.load(tmp_path / "flipped.safetensors", UNet, UNetConfig)
-    for name in ("short", "text"):
-        with pytest.raises(InputError, match="does not hold weights"):
-            weights.load(tmp_path / f"{name}.safetensors", UNet, UNetConfig)
-    with pytest.raises(InputError, match="does not hold weights for Linear"):
-        weights.load(path, nn.Linear, UNetConfig)
+    for _ in fit(Training(model, lr=0.1, weight_decay=0.5), no_gradient, steps=3):
+        pass
+    for name, parameter in model.named_parameters():
+        decays = parameter.ndim > 1
+        assert torch.equal(parameter, before[name]) != decays, name

@@ -1,8 +1,8 @@
 """The command `minit2i`: what may be typed, and how mistakes are told.
 
 commands.py does the work. It is imported only once the arguments are understood, for it needs torch, and
-`minit2i --help` should not wait for that. A mistake, be it in the arguments or in a file, is one line on
-stderr and exit code 2.
+`minit2i --help` should not wait for that. A mistake, be it in the arguments or in a file, is one line on stderr and
+exit code 2; a mistake of ours keeps its traceback.
 """
 
 import argparse
@@ -12,6 +12,10 @@ import sys
 import warnings
 from importlib import metadata
 
+from minit2i.errors import InputError
+from minit2i.files import WEIGHTS
+
+DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = ("tokenizer", "clip", "denoiser-fashion", "denoiser", "upscaler", "judge", "judge-fashion")
 
 
@@ -19,7 +23,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, with mistakes in one line."""
 
     def error(self, message: str):
-        raise ValueError(f"{message} (see {self.prog} --help)")
+        raise InputError(f"{message} (see {self.prog} --help)")
 
 
 def between(low: float, high: float):
@@ -51,6 +55,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"minit2i {version}")
     parser.add_argument("--weights", type=folder, metavar="FOLDER", help="look here for weights first")
+    parser.add_argument("--device", choices=DEVICES, help="where to compute (the fastest there is)")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
 
     def command(name: str, what: str, example: str, *words: str, out: str = "", seed=False, as_json=False):
@@ -77,6 +82,7 @@ def build_parser() -> Parser:
             sub.add_argument("--json", action="store_true", help="print JSON")
         # May stand on either side of the command's name; SUPPRESS, so that the first is not forgotten.
         sub.add_argument("--weights", type=folder, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.add_argument("--device", choices=DEVICES, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         return sub.add_argument
 
     count, steps = between(1, 64), between(1, 1000)
@@ -160,7 +166,7 @@ def build_parser() -> Parser:
         seed=True,
         as_json=True,
     )
-    add("-n", "--n", type=between(1, 10_000), default=2000, help="pictures for each figure (%(default)s)")
+    add("-n", "--n", type=between(2, 10_000), default=2000, help="pictures for each figure (%(default)s)")
 
     add = command("train", "train one of the networks", "denoiser --minutes 30 --out runs/mine", seed=True)
     add("name", metavar="NAME", choices=NETWORKS, help=", ".join(NETWORKS))
@@ -189,22 +195,25 @@ def main(argv: list[str] | None = None) -> int:
         warnings.showwarning = say
         try:
             args = build_parser().parse_args(argv)
+            if args.device:
+                os.environ["MINIT2I_DEVICE"] = args.device
             from . import commands
 
-            args.argv, args.weights = argv, args.weights or commands.weights.WEIGHTS
+            args.argv, args.weights = argv, args.weights or WEIGHTS
             getattr(commands, f"run_{args.command}")(args)
             sys.stdout.flush()
         except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except (ValueError, OSError) as error:  # InputError is a ValueError
+        except InputError as error:
+            say(error)
+            return 2
+        except OSError as error:
+            if error.errno is None:  # not the file system's word, but a bug's
+                raise
             say(error)
             return 2
         except KeyboardInterrupt as stop:
             say(stop if str(stop) else "stopped")
             return 130
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

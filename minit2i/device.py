@@ -1,0 +1,33 @@
+"""Where to compute: on a GPU if there is one, else on the CPU.
+
+Chosen once, where a program starts: the networks are moved there when they are loaded, and everything else follows
+the network it works with.
+"""
+
+import os
+
+import torch
+
+from .errors import InputError
+
+DEVICES = ("cuda", "mps", "cpu")
+
+
+def device() -> torch.device:
+    """The device that MINIT2I_DEVICE names, else the fastest that is here: cuda, then mps, then cpu.
+
+    Raises InputError if the one named is not here.
+    """
+    # Denormal numbers carry nothing, and a CPU computes them many times slower: round them to zero.
+    torch.set_flush_denormal(True)
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = os.environ.get("MINIT2I_DEVICE") or next(name for name in DEVICES if here[name])
+    if not here.get(name):
+        found = ", ".join(name for name in DEVICES if here[name])
+        raise InputError(f"there is no device {name!r} here, only {found}")
+    return torch.device(name)
+
+
+def device_of(model: torch.nn.Module) -> torch.device:
+    """The device that a network is on."""
+    return next(model.parameters()).device

@@ -1,0 +1,5 @@
+"""The mistake that one line explains."""
+
+
+class InputError(ValueError):
+    """A mistake of the caller's: the command line prints its one line and exits with 2, without a traceback."""

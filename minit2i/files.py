@@ -1,0 +1,37 @@
+"""Where data and weights lie, and how a file is written: whole or not at all."""
+
+import os
+from pathlib import Path
+
+from .errors import InputError
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+
+
+def data_file(*parts: str) -> Path:
+    """The path of a file of the embedded data. Raises InputError if it is not there."""
+    path = DATA.joinpath(*parts)
+    if not path.is_file():
+        raise InputError(
+            f"there is no {path}: data comes with the repository and not with the installed package, "
+            "so clone it and run pip install -e . there"
+        )
+    return path
+
+
+def write_file(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file beside its place and then rename it into it, so that a crash leaves no half of one.
+
+    Raises OSError if it cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

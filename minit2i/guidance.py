@@ -1,0 +1,61 @@
+"""Words steer the samplers: guidance changes the denoiser's guess, so it fits every sampler.
+
+Papers: Ho & Salimans 2022 (classifier-free guidance), Dhariwal & Nichol 2021 (guidance by a gradient).
+
+Shapes: B batch, C channels, H W height, width.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .clip import Text
+from .samplers import Denoise, denoiser_of
+from .schedule import Schedule
+
+
+def guided(
+    model: nn.Module, schedule: Schedule, cond: Text, uncond: Text, guidance_scale: float, clamp: bool = True
+) -> Denoise:
+    """Classifier-free guidance: go further in the direction in which the words change the model's mind.
+
+    cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
+    conditional (one forward pass each), above 1 exaggerated. Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
+    """
+    if guidance_scale in (0, 1):
+        return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp)
+    text = Text(*(torch.cat(pair) for pair in zip(uncond, cond, strict=True)))  # a batch of 2B
+    denoise_both = denoiser_of(model, schedule, text, clamp=False)
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        x_0_uncond, x_0_cond = denoise_both(x_t.repeat(2, 1, 1, 1), t.repeat(2)).chunk(2)  # (B, C, H, W) each
+        # eps_hat = eps_uncond + s (eps_cond - eps_uncond). At fixed x_t, x_0 = a x_t - b eps, so x_0_hat
+        # = x_0_uncond - s b (eps_cond - eps_uncond) = x_0_uncond + s (x_0_cond - x_0_uncond)
+        x_0_hat = x_0_uncond + guidance_scale * (x_0_cond - x_0_uncond)
+        return x_0_hat.clamp(-1, 1) if clamp else x_0_hat
+
+    return denoise
+
+
+def clip_guided(
+    denoise: Denoise, score: Callable[[Tensor], Tensor], scale: float, schedule: Schedule, clamp: bool = True
+) -> Denoise:
+    """CLIP guidance: move the guess of a denoiser that knows no words to where `score` likes it better.
+
+    score: x_0_hat (B, C, H, W) -> (B,), differentiable, such as CLIP's match with a caption. Make `denoise`
+    with clamp=False: a clamped guess has no gradient. Source: Dhariwal & Nichol 2021, equation 14.
+    """
+
+    def steered(x_t: Tensor, t: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x_t = x_t.detach().requires_grad_()
+            x_0_hat = denoise(x_t, t)
+            gradient = torch.autograd.grad(score(x_0_hat).sum(), x_t)[0]
+        alpha_bar = schedule.alpha_bar.to(t.device)[t][:, None, None, None]
+        # eps_hat = eps - scale sqrt(1 - alpha_bar_t) gradient (equation 14), and
+        # x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t), so x_0_hat moves the other way
+        x_0_hat = x_0_hat.detach() + scale * (1 - alpha_bar) / alpha_bar.sqrt() * gradient
+        return x_0_hat.clamp(-1, 1) if clamp else x_0_hat
+
+    return steered

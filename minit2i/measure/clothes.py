@@ -1,0 +1,39 @@
+"""Are clothes from words of the class that was asked for, and do they look like clothes?"""
+
+import torch
+from torch import Tensor
+
+from minit2i.device import device_of
+from minit2i.judge import Judge, features
+from minit2i.layers import in_batches
+from minit2i.metrics import frechet_distance
+from minit2i.pictures import to_float
+from minit2i.text2image import TextToImage
+from minit2i.training.clothes import clothes_pictures
+
+from .scenes import draw_many
+from .shares import share
+
+
+@torch.no_grad()
+def measure_clothes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
+    """Draw n pieces (at most 10,000) and let an independent classifier name them; Fréchet distance, at most 5,000."""
+    pixels, captions, labels = clothes_pictures("test")
+    names = dict(zip(labels.tolist(), captions, strict=True))
+    real, asked = to_float(pixels), labels[:n]
+    drawn = draw_many(t2i, [names[i] for i in asked.tolist()], seed, "clothes", guidance_scale=2.0)
+
+    def answers(pictures: Tensor) -> Tensor:
+        return in_batches(lambda part: judge(part.to(device_of(judge)))[0].argmax(1), pictures).cpu()
+
+    # Real against real needs two sets of as many that have no picture in common: from the two halves of the test set.
+    half = len(real) // 2
+    count = min(n, half)
+    others = features(judge, real[half : half + count])
+    frechet = {
+        "generated": frechet_distance(features(judge, drawn[:count]), others),
+        "real": frechet_distance(features(judge, real[:count]), others),
+        "n": count,
+    }
+    accuracy, ceiling = share(answers(drawn) == asked), share(answers(real) == labels)
+    return {"accuracy": accuracy, "ceiling": ceiling, "frechet": frechet}

@@ -1,0 +1,85 @@
+"""Every number that this project claims, measured in one go: `minit2i evaluate`.
+
+Shares come with n and a 95 % Wilson interval. Nothing here is used to train, to tune or to choose.
+"""
+
+from pathlib import Path
+
+from PIL import Image
+
+from minit2i.errors import InputError
+from minit2i.files import WEIGHTS
+from minit2i.judge import QUESTIONS
+from minit2i.search import Matcher
+from minit2i.text2image import TextToImage
+from minit2i.weights import load_model
+
+from .clip import measure_clip
+from .clothes import measure_clothes
+from .scenes import measure_scenes
+from .upscaler import measure_upscaler
+
+
+def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tuple[dict, Image.Image]:
+    """Measure the weights in `folder`. n: pictures a figure, at least 2. Returns the figures and the copy check.
+
+    Raises InputError if weights are missing or n is less than 2.
+    """
+    if n < 2:
+        raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
+    t2i, clothes = TextToImage.load(folder), TextToImage.load(folder, "denoiser-fashion")
+    scenes, sheet = measure_scenes(t2i, load_model("judge", folder), n, seed)
+    return {
+        "n": n,
+        "seed": seed,
+        **scenes,
+        "fashion": measure_clothes(clothes, load_model("judge-fashion", folder), n, seed),
+        "clip": measure_clip(Matcher(t2i.clip, t2i.tokenizer), n),
+        "upscaler": measure_upscaler(t2i.upscaler, max(1, n // 20)),
+    }, sheet
+
+
+def print_report(result: dict) -> None:
+    """The same as a page to read."""
+
+    def line(name: str, entry: dict) -> None:
+        low, high = entry["interval"]
+        print(
+            f"  {name:<34}{100 * entry['value']:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]   n = {entry['n']}"
+        )
+
+    print(f"Judged pictures, drawn from words (seed {result['seed']}); 95 % intervals")
+    for group in ("held_out", "seen", "ceiling", "shuffled_prompts", "no_words"):
+        for question in ("joint", *QUESTIONS) if group in ("held_out", "seen", "ceiling") else ("joint",):
+            line(f"{group}.{question}", result[group][question])
+    gap = 100 * (result["seen"]["joint"]["value"] - result["held_out"]["joint"]["value"])
+    print(f"  seen minus held out, joint        {gap:+6.1f} points")
+    for name, entry in (("drawn, held out", result["fit"]), ("real pictures", result["fit_real"])):
+        print(
+            f"Fit, {name}: the nearest real scene is {entry['median']:.1f} dB away (median; 10th percentile "
+            f"{entry['percentile_10']:.1f} dB), n = {entry['n']}"
+        )
+    for name, frechet in (("scenes", result["frechet"]), ("clothes", result["fashion"]["frechet"])):
+        ratio = frechet["generated"] / max(frechet["real"], 1e-12)
+        print(
+            f"Fréchet distance, {name}: {frechet['generated']:.3f}; real against real {frechet['real']:.3f}"
+            f" (ratio {ratio:.1f}), n = {frechet['n']}"
+        )
+    print("Clothes")
+    line("class as asked", result["fashion"]["accuracy"])
+    line("ceiling (real test pictures)", result["fashion"]["ceiling"])
+    print("CLIP")
+    for name, entry in result["clip"].items():
+        if "interval" in entry:
+            line(name, entry)
+        else:
+            print(
+                f"  {name:<34}R@1 {100 * entry['r_at_1']:.1f} %, R@10 {100 * entry['r_at_10']:.1f} %, "
+                f"n = {entry['n']}"
+            )
+    print("Upscaler, x4")
+    for name, entry in result["upscaler"].items():
+        print(
+            f"  {name:<10}PSNR {entry['psnr_ours']:.2f} dB (bicubic {entry['psnr_bicubic']:.2f}), "
+            f"SSIM {entry['ssim_ours']:.4f} (bicubic {entry['ssim_bicubic']:.4f}), n = {entry['n']}"
+        )

@@ -1,0 +1,100 @@
+"""From a scene to a picture: drawings of the animal, its hat and glasses, laid over each other at any size."""
+
+import io
+import json
+import math
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from .files import data_file
+from .scenes import Scene
+
+MARGIN = 1 / 4  # clear space kept around every piece of art, so that it can be cut out with some to spare
+# Where hats and glasses sit on a head, and the paints of hats and backgrounds.
+ANCHORS, PAINTS = (
+    json.loads(data_file("scenes", f"{name}.json").read_text()) for name in ("anchors", "colours")
+)
+
+
+@lru_cache(maxsize=1)
+def parts() -> dict[tuple[str, str], dict]:
+    """Read the art: (style, name) -> picture (512x512 RGBA), its outline, for hats the mask of what takes dye."""
+    import pyarrow.parquet
+
+    art = {}
+    for row in pyarrow.parquet.read_table(data_file("scenes", "parts.parquet")).to_pylist():
+        tilt = ANCHORS["headwear"][row["style"]].get(row["name"], [0])[-1]
+        part = {key: Image.open(io.BytesIO(row[key]["bytes"])) for key in ("image", "dye") if row[key]}
+        part = {key: picture.rotate(tilt, Image.BICUBIC) for key, picture in part.items()}
+        visible = part["image"].getchannel("A").point(lambda alpha: 255 * (alpha > 16))
+        part["outline"] = np.array(visible.getbbox()) / visible.width  # left, top, right, bottom; 0 to 1
+        art[row["style"], row["name"]] = part
+    return art
+
+
+def dye(picture: Image.Image, mask: Image.Image, colour: str) -> Image.Image:
+    """Give a hat its colour: its usual brightness becomes the plain paint, darker and lighter parts the others."""
+    rgba = np.array(picture, np.float32)
+    brightness = rgba[..., :3] @ np.float32([0.299, 0.587, 0.114]) / 255
+    amount = np.asarray(mask.convert("L"), np.float32)[..., None] / 255
+    solid = (rgba[..., 3] > 128) & (amount[..., 0] > 0.5)
+    light = np.clip(2.2 * (brightness - np.median(brightness[solid])), -1, 1)[..., None]
+    shadow, plain, bright = np.float32(PAINTS["hats"][colour])
+    painted = plain + np.maximum(light, 0) * (bright - plain) + np.maximum(-light, 0) * (shadow - plain)
+    rgba[..., :3] += amount * (painted - rgba[..., :3])
+    return Image.fromarray(rgba.round().astype(np.uint8))
+
+
+@lru_cache(maxsize=512)
+def sprite(style: str, name: str, colour: str, side: int) -> Image.Image:
+    """Return a piece of art, dyed, shrunk to side x side pixels, with MARGIN clear around it."""
+    part = parts()[style, name]
+    picture = part["image"].resize((side, side), Image.BOX)
+    if colour != "none":
+        picture = dye(picture, part["dye"].resize((side, side), Image.BOX), colour)
+    padded = ImageOps.expand(picture, int(side * MARGIN), (0, 0, 0, 0))
+    if colour != "none":  # a thin dark rim sets an orange hat off from an orange tiger
+        rim = Image.new("RGBA", padded.size, tuple(PAINTS["hats"][colour][0]))
+        rim.putalpha(
+            padded.getchannel("A").filter(ImageFilter.GaussianBlur(side / 90)).point(lambda a: 4 * a)
+        )
+        padded = Image.alpha_composite(rim, padded)
+    return padded
+
+
+def layout(scene: Scene) -> list[tuple[str, str, float, float, float]]:
+    """Place the pieces, lowest first: (name, colour, left, top, side), as fractions of the frame."""
+    head = ANCHORS["heads"][scene.style][scene.animal]
+    pieces = [(scene.animal, "none", 0.0, 0.0, 1.0)]  # the head is the unit square; the rest is set on it
+    eyewear = ("eyewear", scene.eyewear, "none", head["eyes"])
+    headwear = ("headwear", scene.headwear, scene.colour, head["hat"])
+    for kind, name, colour, (head_x, head_y, head_width) in (eyewear, headwear):
+        if name != "none":
+            x, y, width = ANCHORS[kind][scene.style][name][:3]
+            side = head_width / width  # so that the widths agree; then so that the two points meet
+            pieces.append((name, colour, head_x - side * x, head_y - side * y, side))
+    # Fit all that is visible into the middle of the frame, then move it by (x, y).
+    boxes = [parts()[scene.style, n]["outline"] * side + (left, top) * 2 for n, _, left, top, side in pieces]
+    low, high = np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
+    k = scene.size / (high - low).max()
+    dx, dy = 0.5 + np.array([scene.x, scene.y]) - k * (low + high) / 2
+    return [(name, colour, k * left + dx, k * top + dy, k * side) for name, colour, left, top, side in pieces]
+
+
+def render(scene: Scene, size: int = 64) -> Image.Image:
+    """Draw a scene as a size x size RGB picture; any size from 32 to 1024 shows the same."""
+    picture = Image.new("RGB", (size, size), tuple(PAINTS["backgrounds"][scene.background]))
+    for name, colour, left, top, side in layout(scene):
+        left, top, side = left * size, top * size, side * size  # in pixels, not whole ones: nothing jumps
+        stored = next((s for s in (64, 128, 256) if s >= side), 512)
+        art = sprite(scene.style, name, colour, stored)
+        # The whole pixels that hold the piece, and the same region of the art; `resize` blends in between.
+        rim = side / 32
+        x0, y0 = math.floor(left - rim), math.floor(top - rim)
+        x1, y1 = math.ceil(left + side + rim), math.ceil(top + side + rim)
+        box = [stored * (MARGIN + edge / side) for edge in (x0 - left, y0 - top, x1 - left, y1 - top)]
+        piece = art.resize((x1 - x0, y1 - y0), Image.BICUBIC, box=box)
+        picture.paste(piece, (x0, y0), piece)
+    return picture

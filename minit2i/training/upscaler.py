@@ -1,0 +1,153 @@
+"""How the upscaler is trained: to undo shrinking, on crops of scenes, emoji and photographs.
+
+Batches are made on the CPU, where pictures are compressed as JPEG, and moved to the network's device when ready.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Generator, Tensor
+
+from minit2i.data import load
+from minit2i.device import device_of
+from minit2i.metrics import gaussian_window
+from minit2i.pictures import to_float, to_pil, to_tensor
+from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic
+from minit2i.viz import grid
+
+from .batches import emoji_pictures, mirror_half, on_backgrounds, random_indices, scene_pictures
+from .recipe import Recipe
+
+SIDE = 96  # pixels of a crop, before it is shrunk by 4
+
+
+class UpscalerData(NamedTuple):
+    """Scenes (N, 3, 256, 256) and emoji (M, 4, 128, 128), uint8; photographs (1, 3, H, W) in [-1, 1]."""
+
+    scenes: Tensor
+    emoji: Tensor
+    photos: list[Tensor]
+
+
+@dataclass(frozen=True)
+class UpscalerRecipe(Recipe):
+    """Six crops of scenes, four of emoji and six of photographs (all but Chelsea the cat) a step."""
+
+    batch: int = 16
+    minutes: float = 25
+    lr: float = 2e-3
+    scenes: int = 2_000
+
+    def load_data(self, folder: str | Path) -> UpscalerData:
+        scenes, _ = scene_pictures("train", self.scenes, 256, seed=3)
+        emoji, entries = emoji_pictures(128)
+        photos = [to_tensor(row["image"]) for row in load("photos") if row["name"] != "chelsea"]
+        return UpscalerData(scenes, emoji[~unseen_emoji(entries)], photos)
+
+    def build(self, data: UpscalerData) -> Upscaler:
+        return Upscaler(UpscalerConfig())
+
+    def loss(self, model: Upscaler, data: UpscalerData, generator: Generator) -> Tensor:
+        scenes = to_float(data.scenes[random_indices(len(data.scenes), 6, generator)])
+        emoji = on_backgrounds(data.emoji[random_indices(len(data.emoji), 4, generator)], generator)
+        drawn = torch.cat([random_crops(pictures, SIDE, generator) for pictures in (scenes, emoji)])
+        photos = torch.cat([piece_of(data.photos, generator) for _ in range(self.batch - len(drawn))])
+        photos = mirror_half(photos, generator)
+        # Photographs stay undamaged: fur looks like noise, and should not be smoothed away as such.
+        low = torch.cat([degrade(drawn, generator), degrade(photos, generator, p_clean=1)])
+        on = device_of(model)
+        return F.l1_loss(model(low.to(on)), torch.cat([drawn, photos]).to(on))
+
+    @torch.no_grad()
+    def sheet(self, model: Upscaler, data: UpscalerData) -> Image.Image:
+        high = to_float(data.scenes[:4])
+        low = degrade(high, Generator().manual_seed(0), p_clean=0.5)
+        ours = model(low.to(device_of(model))).cpu()
+        return grid(to_pil(torch.cat([bicubic(low, 256, 256), ours, high])), columns=4)
+
+
+def unseen_emoji(entries: list[dict]) -> Tensor:
+    """True for the tenth of the emoji concepts that the upscaler never sees, chosen by a hash of the name."""
+    return torch.tensor(
+        [hashlib.sha256(entry["name"].encode()).digest()[0] < 26 for entry in entries]
+    )  # of 256
+
+
+def piece_of(photos: list[Tensor], generator: Generator) -> Tensor:
+    """A piece of 20 to 160 pixels of some photograph, brought to one size: (1, 3, SIDE, SIDE) in [-1, 1].
+
+    Small pieces turn soft, as what is out of focus is: without them the network takes every soft edge for one of a
+    drawing, and makes it hard.
+    """
+    photo = photos[random_indices(len(photos), 1, generator)]
+    side = int(20 * 8 ** torch.rand((), generator=generator))
+    return bicubic(random_crops(photo, side, generator), SIDE, SIDE).clamp(-1, 1)
+
+
+def random_crops(pictures: Tensor, size: int, generator: Generator) -> Tensor:
+    """Cut one square out of each picture, at a random place.
+
+    pictures: (B, 3, H, W). Returns (B, 3, size, size). Raises ValueError when a side is shorter than `size`.
+    """
+    batch, _, height, width = pictures.shape
+    if min(height, width) < size:
+        raise ValueError(f"cannot cut {size}x{size} out of {height}x{width}")
+    tops = torch.randint(height - size + 1, (batch,), generator=generator).tolist()
+    lefts = torch.randint(width - size + 1, (batch,), generator=generator).tolist()
+    crops = [
+        picture[:, top : top + size, left : left + size]
+        for picture, top, left in zip(pictures, tops, lefts, strict=True)
+    ]
+    return torch.stack(crops)
+
+
+def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
+    """Make the small picture from which the upscaler must find `high` again.
+
+    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as a generated or
+    a downloaded picture is, so that the upscaler learns not to sharpen grain. p_clean = 1 is for measuring.
+
+    high: (B, 3, 4H, 4W) in [-1, 1]. Returns (B, 3, H, W) in [-1, 1].
+    Raises ValueError when a side is no multiple of 4.
+    """
+    height, width = high.shape[-2:]
+    if height % 4 or width % 4:
+        raise ValueError(f"sides must be multiples of 4, got {height}x{width}")
+    low = bicubic(high, height // 4, width // 4).clamp(-1, 1)
+    damaged = torch.rand(len(low), generator=generator) >= p_clean
+    for i in damaged.nonzero().flatten().tolist():
+        low[i] = _damage(low[i], generator)
+    return low
+
+
+def _damage(picture: Tensor, generator: Generator) -> Tensor:
+    """Blur, then add noise, then for every second picture compress; all mild and of random strength.
+
+    picture: (3, H, W) in [-1, 1]. Returns the same.
+    """
+    blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
+    sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
+    window = gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)
+    padded = F.pad(picture[None], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
+    picture = F.conv2d(padded, window, groups=3)[0]  # (3, H, W)
+    grain = torch.randn(picture.shape, generator=generator).to(picture)
+    picture = (picture + 0.06 * noise * grain).clamp(-1, 1)
+    if compress < 0.5:
+        picture = _jpeg(picture, quality=round(50 + 45 * quality))
+    return picture
+
+
+def _jpeg(picture: Tensor, quality: int) -> Tensor:
+    """Write the picture as JPEG and read it again: (3, H, W) in [-1, 1] to the same."""
+    pixels = ((picture + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()  # (H, W, 3)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    decoded = torch.from_numpy(np.array(Image.open(file))).to(picture)
+    return decoded.permute(2, 0, 1) / 127.5 - 1  # (3, H, W)
