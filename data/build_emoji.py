@@ -7,7 +7,8 @@ of (minit2i/scenes.py) are also kept at 512x512, so that scenes are crisp at any
     python data/build_emoji.py              # fetches four npm packages (needs `npm`), takes about a minute
     python data/build_emoji.py --npm DIR    # keeps the fetched packages in DIR and uses those already there
 
-The output is the same, byte for byte, each time it is made with the versions in PACKAGES and requirements.txt.
+The output is the same, byte for byte, each time it is made with the versions in PACKAGES and
+requirements.txt.
 """
 
 import argparse
@@ -42,7 +43,8 @@ ANIMALS = {
     "frog": "🐸", "monkey": "🐵", "wolf": "🐺", "owl": "🦉", "penguin": "🐧", "chick": "🐥",
 }  # fmt: skip
 HEADWEAR = {
-    "baseball cap": "🧢", "top hat": "🎩", "crown": "👑", "graduation cap": "🎓", "sun hat": "👒", "helmet": "⛑",
+    "baseball cap": "🧢", "top hat": "🎩", "crown": "👑", "graduation cap": "🎓", "sun hat": "👒",
+    "helmet": "⛑",
 }  # fmt: skip
 EYEWEAR = {"glasses": "👓", "sunglasses": "🕶"}
 # The helmet's chin strap would hide the face: it is the shapes of these colours.
@@ -143,7 +145,8 @@ def encode(picture: Pil.Image) -> dict:
 
 
 def dye_mask(picture: Pil.Image, headwear: str) -> Pil.Image:
-    """Mark what takes the hat's colour: all, save a crown's jewels, a graduation cap's tassel and white marks."""
+    """Mark what takes the hat's colour: all, save a crown's jewels, a graduation cap's tassel and white
+    marks."""
     hue, saturation, value = np.asarray(picture.convert("RGB").convert("HSV"), np.int16).transpose(2, 0, 1)
     vivid = saturation > 110
     golden = (hue >= 13) & (hue <= 44)  # 18 to 62 degrees

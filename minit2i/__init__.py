@@ -1,11 +1,12 @@
 """minit2i: text-to-image from scratch, small enough to read and to train on a laptop.
 
-The modules of STORY are read in this order: each builds on earlier ones only. The folders are back houses, where
-networks are trained (training), measured (measure), used from the command line (cli) and practised (exercises).
+The modules of STORY are read in this order: each builds on earlier ones only. The folders are back houses,
+where networks are trained (training), measured (measure), used from the command line (cli) and practised
+(exercises).
 """
 
 STORY = (
-    "errors", "files", "device", "pictures", "viz", "scenes", "captions", "render", "data", "tokenizer", "layers",
-    "clip", "search", "schedule", "unet", "samplers", "guidance", "upscaler", "judge", "weights", "text2image",
-    "metrics", "fit",
+    "errors", "files", "device", "pictures", "viz", "scenes", "captions", "render", "data", "tokenizer",
+    "layers", "clip", "search", "schedule", "unet", "samplers", "guidance", "upscaler", "judge", "weights",
+    "text2image", "metrics", "fit",
 )  # fmt: skip

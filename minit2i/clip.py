@@ -88,7 +88,8 @@ class ImageTower(nn.Module):
         for block in self.blocks:
             x = block(x)
         x = self.norm_out(x)
-        # After a convolutional stem each token knows what it sees, so their mean learns faster than a class token
+        # After a convolutional stem each token knows what it sees, so their mean learns faster than a class
+        # token
         return self.project(x[:, 0] if self.class_token is not None else x.mean(dim=1))
 
 
@@ -144,7 +145,8 @@ class CLIP(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """What cosines are multiplied by before a softmax; the paper clamps it, so that no hard pair dominates."""
+        """What cosines are multiplied by before a softmax; the paper clamps it, so that no hard pair
+        dominates."""
         return self.log_scale.exp().clamp(max=100)
 
     def forward(self, pictures: Tensor, ids: Tensor) -> Tensor:

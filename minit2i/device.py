@@ -1,7 +1,7 @@
 """Where to compute: on a GPU if there is one, else on the CPU.
 
-Chosen once, where a program starts: the networks are moved there when they are loaded, and everything else follows
-the network it works with.
+Chosen once, where a program starts: the networks are moved there when they are loaded, and everything else
+follows the network it works with.
 """
 
 import os

@@ -34,8 +34,8 @@ from .scenes import STYLES, Scene
 if TYPE_CHECKING:  # a process that searches needs no torch: without it, it starts at once and stays small
     from torch import Tensor
 
-# Places (x, y, size), as fractions of the frame. The search starts from the best of 27: nine places at each of
-# three sizes, in the middles of the thirds of what `draw_scene` draws from. A large scene moves less.
+# Places (x, y, size), as fractions of the frame. The search starts from the best of 27: nine places at each
+# of three sizes, in the middles of the thirds of what `draw_scene` draws from. A large scene moves less.
 STARTS = [(room * x, room * y, size) for size, room in ((0.773, 0.04), (0.84, 0.04), (0.907, 0.024))
           for x in (-1, 0, 1) for y in (-1, 0, 1)]  # fmt: skip
 LOW, HIGH = (
@@ -85,9 +85,10 @@ def nelder_mead(function: Callable[[np.ndarray], float], start: np.ndarray, firs
 def nearest_scene(picture: Tensor, scene: Scene) -> tuple[Scene, float]:
     """Find the style, place and size at which the scene looks most like the picture.
 
-    picture: (3, 64, 64) in [-1, 1], rounded to 8 bits as in a file. scene: what it should show; its own style,
-    x, y and size do not matter. Returns the real scene found and the PSNR to it in decibels, over red, green
-    and blue; infinite where the two are equal. Same picture, same answer. Raises ValueError for other shapes.
+    picture: (3, 64, 64) in [-1, 1], rounded to 8 bits as in a file. scene: what it should show; its own
+    style, x, y and size do not matter. Returns the real scene found and the PSNR to it in decibels, over red,
+    green and blue; infinite where the two are equal. Same picture, same answer. Raises ValueError for other
+    shapes.
     """
     return _nearest(_pixels(picture[None])[0], scene)
 

@@ -1,8 +1,9 @@
 """An independent eye: a classifier that says what a scene shows, and whether it is a picture at all.
 
-The judge never sees a generated picture before it is asked about one, and nothing is trained, steered or chosen
-by it. It is trained on all combinations, seen and held out, so that a rare one is not held against the
-picture. One more answer, "broken", catches what is no picture: without it, a classifier names a cat in any orange cloud.
+The judge never sees a generated picture before it is asked about one, and nothing is trained, steered or
+chosen by it. It is trained on all combinations, seen and held out, so that a rare one is not held against the
+picture. One more answer, "broken", catches what is no picture: without it, a classifier names a cat in any
+orange cloud.
 Architecture: a small residual network (He et al. 2016).
 
 Shapes: B pictures, C channels, F features.
@@ -53,7 +54,8 @@ class Judge(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(widths[-1], n) for n in config.answers)
 
     def features(self, pictures: Tensor) -> Tensor:
-        """(B, C, H, W) in [-1, 1] -> (B, F): what the heads decide from; Fréchet distances are measured here."""
+        """(B, C, H, W) in [-1, 1] -> (B, F): what the heads decide from; Fréchet distances are measured
+        here."""
         x = self.enter(pictures)
         for i, block in enumerate(self.blocks):
             x = block(F.avg_pool2d(x, 2) if i > 0 else x)

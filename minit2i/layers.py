@@ -20,7 +20,8 @@ def in_batches(
 ) -> Tensor:
     """Apply a function to `size` items at a time, so that memory stays small, and join the results.
 
-    items: a tensor (N, ...) or a list of N. desc: what to write beside a progress bar; without it there is none.
+    items: a tensor (N, ...) or a list of N. desc: what to write beside a progress bar; without it there is
+    none.
     Returns (N, ...), or whatever `function` makes of each part, joined along axis 0.
     """
     starts = tqdm(range(0, len(items), size), desc, leave=False, disable=not desc or len(items) <= size)
@@ -47,7 +48,8 @@ class QuickGELU(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every token asks all tokens (and, if given, all context tokens) and takes a weighted mean of the answers.
+    """Every token asks all tokens (and, if given, all context tokens) and takes a weighted mean of the
+    answers.
 
     With a context, tokens of both kinds stand in one softmax: self- and cross-attention at once
     (Saharia et al. 2022, appendix D). Source: Vaswani et al. 2017, equation 1.
@@ -86,7 +88,8 @@ class Attention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Tokens talk (attention), then each thinks for itself (a two-layer network); both are added to the stream.
+    """Tokens talk (attention), then each thinks for itself (a two-layer network); both are added to the
+    stream.
 
     Layer norm comes first in each half ("pre-norm", Radford et al. 2019), as in CLIP.
     """

@@ -1,9 +1,10 @@
 """The world of our pictures: a front-facing animal, what it wears, and what is kept from training.
 
 A model that draws from words needs pictures with words, many of them, and we need to know for certain what
-each picture shows. So we make our own world: a `Scene` says which animal wears what on which background. Because a
-scene is known piece by piece, we can keep some combinations from ever being seen in training (`held_out`) and
-later ask for exactly those. A model that draws them has understood the words rather than remembered the pictures.
+each picture shows. So we make our own world: a `Scene` says which animal wears what on which background.
+Because a scene is known piece by piece, we can keep some combinations from ever being seen in training
+(`held_out`) and later ask for exactly those. A model that draws them has understood the words rather than
+remembered the pictures.
 
 Scenes are numbered: (seed, index, split) always gives the same scene, with nothing stored.
 """
@@ -28,7 +29,8 @@ SPLITS = ("train", "held_out", "all")
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene. (x, y) moves it from the middle and `size` is its longer side, all as fractions of the frame."""
+    """One scene. (x, y) moves it from the middle and `size` is its longer side, all as fractions of the
+    frame."""
 
     animal: str
     headwear: str  # one of HEADWEAR, or "none"

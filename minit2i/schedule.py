@@ -130,10 +130,10 @@ class Schedule:
     def loss_weight(self, t: Tensor, prediction: str, weighting: str) -> Tensor:
         """What to multiply the squared error of a prediction, "eps", "x_0" or "v", by. Returns (B,).
 
-        Weighting "v" counts an error as the error in v that it means, which is the error in x_0 times 1 + SNR;
-        "clipped_v" stops that at 20, since a nearly clean picture needs no hard work; "min_snr" is the error in
-        x_0 times min(SNR, 5) (Hang et al. 2023, Min-SNR-gamma); "none" the error as it is. Raises ValueError for
-        other names.
+        Weighting "v" counts an error as the error in v that it means, which is the error in x_0 times 1 +
+        SNR; "clipped_v" stops that at 20, since a nearly clean picture needs no hard work; "min_snr" is the
+        error in x_0 times min(SNR, 5) (Hang et al. 2023, Min-SNR-gamma); "none" the error as it is. Raises
+        ValueError for other names.
         """
         _check("prediction", prediction, PREDICTIONS)
         _check("weighting", weighting, WEIGHTINGS)

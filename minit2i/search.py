@@ -1,4 +1,5 @@
-"""The trained CLIP put to use: how well does a text fit, which label is it, where is the picture for these words?
+"""The trained CLIP put to use: how well does a text fit, which label is it, where is the picture for these
+words?
 
 Source: Radford et al. 2021, section 3.1.2 (classifying without training for it).
 

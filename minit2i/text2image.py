@@ -1,4 +1,5 @@
-"""The parts put together: CLIP reads the words, the denoiser draws at 64x64, the upscaler finishes at 256x256.
+"""The parts put together: CLIP reads the words, the denoiser draws at 64x64, the upscaler finishes at
+256x256.
 
 All drawing goes through `TextToImage.steps`: one picture, a film of how it came about, an exam of thousands.
 
@@ -117,8 +118,8 @@ class TextToImage:
     ) -> list[Image.Image]:
         """Draw n pictures of each prompt, in one batch; returns them prompt by prompt.
 
-        size: 64, 256 or 1024. best_of: draw that many for each picture and keep the one that CLIP scores highest.
-        settings: those of `steps`. Same seed, same machine, same pictures.
+        size: 64, 256 or 1024. best_of: draw that many for each picture and keep the one that CLIP scores
+        highest. settings: those of `steps`. Same seed, same machine, same pictures.
         Raises InputError for an empty list, a bad size or count, and the sampler's ValueError for bad steps.
         """
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)

@@ -1,8 +1,9 @@
 """The denoiser: a U-Net that looks at a noisy picture, the time and the words, and says what the picture was.
 
-A picture enters through `pixel_unshuffle`: each 2x2 square of pixels becomes one place with 12 channels, so that
-the network works at 32x32, 16x16 and 8x8, where a CPU is fast. At the lowest resolution attention mixes places
-and words. At the end the picture returns to full size, and two small convolutions there smooth the seams.
+A picture enters through `pixel_unshuffle`: each 2x2 square of pixels becomes one place with 12 channels, so
+that the network works at 32x32, 16x16 and 8x8, where a CPU is fast. At the lowest resolution attention mixes
+places and words. At the end the picture returns to full size, and two small convolutions there smooth the
+seams.
 Papers: Ronneberger et al. 2015 (U-Net), Ho et al. 2020 (DDPM), Rombach et al. 2022 (text by attention).
 
 Shapes: B batch, C channels, H W height and width, L text tokens, D width of a text token, E embedding.
@@ -24,7 +25,8 @@ class UNetConfig:
     """Sizes of a denoiser. `widths`: channels at each resolution, each half the one before.
 
     `text_width` and `text_pooled` are 0 for a denoiser without text. `prediction` says what the network's
-    output means: "eps", "x_0" or "v" (schedule.py). `log_snr_shift` belongs to the schedule it was trained with.
+    output means: "eps", "x_0" or "v" (schedule.py). `log_snr_shift` belongs to the schedule it was trained
+    with.
     """
 
     channels: int = 3
@@ -71,7 +73,8 @@ class DownBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, embedding: Tensor, text: Text | None) -> tuple[Tensor, list[Tensor]]:
-        """(B, channels_in, H, W) -> (B, channels, H/2, W/2), and all that the way up will want to see again."""
+        """(B, channels_in, H, W) -> (B, channels, H/2, W/2), and all that the way up will want to see
+        again."""
         skips = []
         if self.downsample is not None:
             x = self.downsample(x)
@@ -85,7 +88,8 @@ class DownBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """One resolution on the way up: residual blocks that see the skips, then double the picture (but the last)."""
+    """One resolution on the way up: residual blocks that see the skips, then double the picture (but the
+    last)."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Pictures of pictures: grids, film strips, animations, score tables and loss curves.
 
-Everything returns a PIL picture, so that it can be shown in a notebook, saved or looked at in a test. Colours are
-readable for colour-blind eyes (viridis; blue and orange of Okabe & Ito 2008).
+Everything returns a PIL picture, so that it can be shown in a notebook, saved or looked at in a test. Colours
+are readable for colour-blind eyes (viridis; blue and orange of Okabe & Ito 2008).
 """
 
 import base64
@@ -23,7 +23,8 @@ BLUE, ORANGE = "#0072b2", "#d55e00"
 def show(picture, alt: str) -> None:
     """Show a PIL picture, a matplotlib figure or a scrubber's HTML in a notebook.
 
-    alt: what it shows, for those who cannot see it. What is large as PNG, such as a photograph, becomes a JPEG.
+    alt: what it shows, for those who cannot see it. What is large as PNG, such as a photograph, becomes a
+    JPEG.
     """
     from IPython.display import HTML, display
 
@@ -99,10 +100,11 @@ def save_film(frames: list[Image.Image], path: str | Path, seconds: float = 3.0)
 
 
 def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, side: int = 256) -> str:
-    """A film under a slider, as one piece of HTML that needs nothing else: all frames lie side by side in one picture.
+    """A film under a slider, as one piece of HTML that needs nothing else: all frames lie side by side in one
+    picture.
 
-    frames: (1, C, H, W) each, in [-1, 1]. alt: what it shows, for those who cannot see it. labels: what to write
-    below each frame. The slider also obeys the arrow keys.
+    frames: (1, C, H, W) each, in [-1, 1]. alt: what it shows, for those who cannot see it. labels: what to
+    write below each frame. The slider also obeys the arrow keys.
     """
     pictures = [as_rgb(to_pil(frame)[0]) for frame in frames]
     (width, height), last = pictures[0].size, len(pictures) - 1
@@ -123,7 +125,8 @@ def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, si
         f'<div role="img" aria-label="{html.escape(alt)}" style="aspect-ratio: {width} / {height}; '
         f"image-rendering: pixelated; background: url(data:image/webp;base64,{source}) 0 0 / "
         f'{100 * len(pictures)}% 100%"></div>'
-        f'<input type="range" min="0" max="{last}" value="0" aria-label="time" style="width: 100%; margin: 8px 0" '
+        f'<input type="range" min="0" max="{last}" value="0" aria-label="time" '
+        f'style="width: 100%; margin: 8px 0" '
         f'data-labels="{html.escape(json.dumps(labels))}" oninput="{move}">'
         f"<div>{html.escape(labels[0])}</div></div>"
     )

@@ -1,9 +1,9 @@
 """Keep what was learnt: tensors in a safetensors file whose header is the model card.
 
-A safetensors file is a list of numbers and a text header, so reading one never runs code. The header holds the
-sizes of the network, how it was trained, a hash that shows damage, and the hashes of the weights that it was
-trained with: a denoiser knows the words as one certain CLIP encodes them, and would draw nonsense with another.
-Numbers are stored as float16 (half the bytes) and used as float32.
+A safetensors file is a list of numbers and a text header, so reading one never runs code. The header holds
+the sizes of the network, how it was trained, a hash that shows damage, and the hashes of the weights that it
+was trained with: a denoiser knows the words as one certain CLIP encodes them, and would draw nonsense with
+another. Numbers are stored as float16 (half the bytes) and used as float32.
 """
 
 import dataclasses
@@ -80,8 +80,8 @@ def read_card(path: str | Path) -> dict:
 def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     """Build the network of this name, one of NETWORKS, and fill it from `folder` or from the shipped weights.
 
-    Returns it in eval mode, float32, on `device()`. Raises InputError if the file is missing, is no weights file,
-    is damaged, does not fit the network, or was trained with other weights than the ones beside it.
+    Returns it in eval mode, float32, on `device()`. Raises InputError if the file is missing, is no weights
+    file, is damaged, does not fit the network, or was trained with other weights than the ones beside it.
     """
     path = find(name, folder)
     network, config = NETWORKS[name]
@@ -102,8 +102,8 @@ def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     for other, wanted in needs.items():
         if fingerprint(other, folder) != wanted:
             raise InputError(
-                f"{path} was trained with another {other} than {find(other, folder)}: use the two that belong "
-                f"together, or train it anew with: minit2i train {name} --weights {folder}"
+                f"{path} was trained with another {other} than {find(other, folder)}: use the two that "
+                f"belong together, or train it anew with: minit2i train {name} --weights {folder}"
             )
     return model.eval().to(device())
 

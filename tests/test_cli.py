@@ -1,4 +1,5 @@
-"""Every command on tiny, untrained weights, and whatever a stranger may give it: handled, or one line and a 2."""
+"""Every command on tiny, untrained weights, and whatever a stranger may give it: handled, or one line and
+a 2."""
 
 import io
 import json
@@ -55,7 +56,8 @@ def run(tiny_weights, capsys):
 
 @pytest.fixture
 def refused(run):
-    """Run a command that must fail: code 2, one line on stderr, nothing printed or written. Returns the line."""
+    """Run a command that must fail: code 2, one line on stderr, nothing printed or written. Returns the
+    line."""
 
     def run_command(*arguments, **settings) -> str:
         before = set(Path().rglob("*"))

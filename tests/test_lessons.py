@@ -1,4 +1,5 @@
-"""The lessons: complete, executed in order, readable by all; and their exercises, which solutions pass and stubs fail.
+"""The lessons: complete, executed in order, readable by all; and their exercises, which solutions pass and
+stubs fail.
 
 What the cells compute is tested by nbval (`pytest lessons`); this is what can be said without running them.
 """
@@ -137,7 +138,8 @@ ALL = [name for path in PATHS for name in exercises.load(path.stem[:2])]
 
 
 def answer_of(source: str, setup: list[str], name: str, capsys) -> str:
-    """Run the setup and an answer, check it as the check cell of the lesson does, and return what that printed."""
+    """Run the setup and an answer, check it as the check cell of the lesson does, and return what that
+    printed."""
     lesson = lesson_of(name)
     checks = next(cell.source for cell in code(lesson) if cell.source.startswith(f'check("{name}", '))
     space: dict = {}

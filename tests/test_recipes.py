@@ -27,7 +27,8 @@ def small(name: str):
 
 
 def moved(data, to: str):
-    """The data with its tensors and networks on another device. (The upscaler makes its batches on the CPU.)"""
+    """The data with its tensors and networks on another device. (The upscaler makes its batches on the
+    CPU.)"""
     if isinstance(data, UpscalerData):
         return data
     parts = data._asdict().items()
@@ -36,8 +37,8 @@ def moved(data, to: str):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_training_step_leaves_nothing_on_the_cpu(name):
-    # A tensor on the "meta" device has a shape and no numbers. It cannot be combined with one on the CPU, so a step
-    # that works there works on a GPU too, as far as devices go.
+    # A tensor on the "meta" device has a shape and no numbers. It cannot be combined with one on the CPU, so
+    # a step that works there works on a GPU too, as far as devices go.
     recipe = small(name)
     data = moved(recipe.load_data("no folder"), "meta")
     training = Training(recipe.build(data).to("meta"), recipe.lr, recipe.weight_decay, recipe.decay)

@@ -1,4 +1,5 @@
-"""Scenes: a number always gives the same scene, nothing leaks from the held-out split, pictures match words."""
+"""Scenes: a number always gives the same scene, nothing leaks from the held-out split, pictures match
+words."""
 
 import random
 import re
@@ -80,7 +81,8 @@ def test_shares_of_bare_heads_and_of_eyewear():
 
 
 def names_of(things: tuple[str, ...]) -> dict[str, str]:
-    """Every word for a thing -> the thing, the longest words first, so that "sun hat" is found before "hat"."""
+    """Every word for a thing -> the thing, the longest words first, so that "sun hat" is found before
+    "hat"."""
     names = {word: thing for thing in things for word in (thing, *WORDS["other words"].get(thing, []))}
     return dict(sorted(names.items(), key=lambda item: -len(item[0])))
 

@@ -13,7 +13,8 @@ def tokenizer():
 
 
 def test_the_first_merge_is_the_most_frequent_pair():
-    # "cat" is the most frequent word of two letters or more: c a t· ; "at·" and "ca" tie with "cap" adding to "ca".
+    # "cat" is the most frequent word of two letters or more: c a t· ; "at·" and "ca" tie with "cap" adding to
+    # "ca".
     tokenizer = Tokenizer.train(["cat cat cap"], vocabulary=516)
     assert tokenizer.merges == [(ord("c"), ord("a"))]
 

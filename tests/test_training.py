@@ -16,7 +16,8 @@ from minit2i.training.loop import Training, fit, learning_rate
 
 
 def train_to_the_end(checkpoint: Path, started) -> None:
-    """Runs in a process of its own, to be killed: a network wide enough for Muon, saved at every third step."""
+    """Runs in a process of its own, to be killed: a network wide enough for Muon, saved at every third
+    step."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     training = Training(nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 16)), lr=1e-2, seed=5)

@@ -1,8 +1,8 @@
 """The command `minit2i`: what may be typed, and how mistakes are told.
 
 commands.py does the work. It is imported only once the arguments are understood, for it needs torch, and
-`minit2i --help` should not wait for that. A mistake, be it in the arguments or in a file, is one line on stderr and
-exit code 2; a mistake of ours keeps its traceback.
+`minit2i --help` should not wait for that. A mistake, be it in the arguments or in a file, is one line on
+stderr and exit code 2; a mistake of ours keeps its traceback.
 """
 
 import argparse

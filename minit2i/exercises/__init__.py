@@ -1,8 +1,8 @@
 """Exercises that check themselves: `check("02.1", add_noise)` says what is right, or plainly what differs.
 
-Each lesson has a module here, whose EXERCISES are tests of an answer: `test(answer)` raises `Wrong` with a sentence
-for the student, and may return a picture. Most are made by `compare`, which needs the right function, the cases to
-try, and the mistakes that people make: a mistake is recognised by its results.
+Each lesson has a module here, whose EXERCISES are tests of an answer: `test(answer)` raises `Wrong` with a
+sentence for the student, and may return a picture. Most are made by `compare`, which needs the right
+function, the cases to try, and the mistakes that people make: a mistake is recognised by its results.
 """
 
 import contextlib
@@ -36,7 +36,8 @@ class Wrong(Exception):
 
 
 def start() -> None:
-    """Prepare a notebook: show a mistake that one line explains (InputError) as that line; say where it computes."""
+    """Prepare a notebook: show a mistake that one line explains (InputError) as that line; say where it
+    computes."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         shell.set_custom_exc((InputError,), lambda shell, kind, error, trace, tb_offset=None: print(error))
@@ -45,7 +46,8 @@ def start() -> None:
 
 
 def minutes(full: float) -> float:
-    """How long to train: `full` minutes, divided by MINIT2I_HURRY where a test only wants to see that it runs."""
+    """How long to train: `full` minutes, divided by MINIT2I_HURRY where a test only wants to see that it
+    runs."""
     return full / float(os.environ.get("MINIT2I_HURRY", 1))
 
 
@@ -54,8 +56,8 @@ def learn(
 ) -> list[float]:
     """`fit` with a progress bar that suits a notebook; returns the loss of each step.
 
-    each_minute: called half a minute after each full minute of training, to look at what has been learnt so far.
-    The notebook's stop button ends it early, and keeps what was learnt.
+    each_minute: called half a minute after each full minute of training, to look at what has been learnt so
+    far. The notebook's stop button ends it early, and keeps what was learnt.
     """
     losses: list[float] = []
     looks = 0
@@ -82,9 +84,11 @@ def learn(
 
 
 def check(name: str, answer: Any) -> None:
-    """Say whether the answer to exercise `name` ("02.1": lesson 02, exercise 1) is right, and what differs if not.
+    """Say whether the answer to exercise `name` ("02.1": lesson 02, exercise 1) is right, and what differs if
+    not.
 
-    Never ends in a traceback, so that a notebook runs on; except when nbgrader grades, which counts by errors.
+    Never ends in a traceback, so that a notebook runs on; except when nbgrader grades, which counts by
+    errors.
     """
     exercises = load(name[:2])
     if name not in exercises:
@@ -122,7 +126,8 @@ def compare(
 ) -> Test:
     """Make a test that tries an answer, a function, on cases and compares it with the right function.
 
-    mistakes: what a frequent mistake does ("you ...") -> a function that makes it. draw: a function -> pictures.
+    mistakes: what a frequent mistake does ("you ...") -> a function that makes it. draw: a function ->
+    pictures.
     """
     names = list(inspect.signature(right).parameters)
 

@@ -1,4 +1,5 @@
-"""Lesson 03, denoise: the best guess, one step of DDIM, a training example, and where to look with few steps."""
+"""Lesson 03, denoise: the best guess, one step of DDIM, a training example, and where to look with few
+steps."""
 
 from functools import cache
 

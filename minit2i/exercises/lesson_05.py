@@ -65,10 +65,10 @@ guidance_test = compare(
     [(*PAIR, 0.0), (*PAIR, 1.0), (*PAIR, 3.0)],
     {
         "the words are ignored": lambda without, with_words, s: without,
-        "the roles are swapped: s = 0 should leave only the guess without words": lambda without, with_words, s: (
+        "the roles are swapped: s = 0 should leave the guess without words": lambda without, with_words, s: (
             with_words + s * (without - with_words)
         ),
-        "the difference is added to the guess with words; start from the one without": lambda without, with_words, s: (
+        "the difference is added to the guess with words, not to the one without": lambda without, with_words, s: (
             with_words + s * (with_words - without)
         ),
         "the difference is taken the wrong way round": lambda without, with_words, s: (

@@ -17,7 +17,8 @@ from .shares import share
 
 @torch.no_grad()
 def measure_clothes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
-    """Draw n pieces (at most 10,000) and let an independent classifier name them; Fréchet distance, at most 5,000."""
+    """Draw n pieces (at most 10,000) and let an independent classifier name them; Fréchet distance, at
+    most 5,000."""
     pixels, captions, labels = clothes_pictures("test")
     names = dict(zip(labels.tolist(), captions, strict=True))
     real, asked = to_float(pixels), labels[:n]
@@ -26,7 +27,8 @@ def measure_clothes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
     def answers(pictures: Tensor) -> Tensor:
         return in_batches(lambda part: judge(part.to(device_of(judge)))[0].argmax(1), pictures).cpu()
 
-    # Real against real needs two sets of as many that have no picture in common: from the two halves of the test set.
+    # Real against real needs two sets of as many that have no picture in common: from the two halves of the
+    # test set.
     half = len(real) // 2
     count = min(n, half)
     others = features(judge, real[half : half + count])

@@ -21,7 +21,8 @@ from .upscaler import measure_upscaler
 
 
 def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tuple[dict, Image.Image]:
-    """Measure the weights in `folder`. n: pictures a figure, at least 2. Returns the figures and the copy check.
+    """Measure the weights in `folder`. n: pictures a figure, at least 2. Returns the figures and the copy
+    check.
 
     Raises InputError if weights are missing or n is less than 2.
     """
@@ -44,9 +45,8 @@ def print_report(result: dict) -> None:
 
     def line(name: str, entry: dict) -> None:
         low, high = entry["interval"]
-        print(
-            f"  {name:<34}{100 * entry['value']:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]   n = {entry['n']}"
-        )
+        interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
+        print(f"  {name:<34}{100 * entry['value']:6.1f} %   {interval}   n = {entry['n']}")
 
     print(f"Judged pictures, drawn from words (seed {result['seed']}); 95 % intervals")
     for group in ("held_out", "seen", "ceiling", "shuffled_prompts", "no_words"):

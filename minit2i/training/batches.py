@@ -1,10 +1,10 @@
 """What training batches are made of: sets of pictures as tensors, random draws, augmentation.
 
-Everything random is drawn on the CPU from the generator that the checkpoint keeps, and then moved to the device
-of the pictures: the same seed trains on the same batches anywhere.
+Everything random is drawn on the CPU from the generator that the checkpoint keeps, and then moved to the
+device of the pictures: the same seed trains on the same batches anywhere.
 
-Shapes: N pictures of a set, B of a batch, C channels, H height, W width. Sets are kept as uint8, a quarter of the
-bytes of float32; `pictures.to_float` makes the [-1, 1] of the models.
+Shapes: N pictures of a set, B of a batch, C channels, H height, W width. Sets are kept as uint8, a quarter of
+the bytes of float32; `pictures.to_float` makes the [-1, 1] of the models.
 """
 
 import itertools
@@ -77,12 +77,14 @@ def python_rng(generator: Generator) -> random.Random:
 
 
 def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15) -> Tensor:
-    """Lay premultiplied RGBA pictures (B, 4, H, W) uint8, a little moved and resized, on random plain colours.
+    """Lay premultiplied RGBA pictures (B, 4, H, W) uint8, a little moved and resized, on random plain
+    colours.
 
-    jitter: they are resized by a factor from 1 - jitter to 1 + jitter, and moved by as much of half the frame. Half
-    of the backgrounds are white. Returns (B, 3, H, W) in [-1, 1].
+    jitter: they are resized by a factor from 1 - jitter to 1 + jitter, and moved by as much of half the
+    frame. Half of the backgrounds are white. Returns (B, 3, H, W) in [-1, 1].
     """
-    # affine_grid says where each output pixel looks, so a picture grows by a factor if it looks 1 / factor as far.
+    # affine_grid says where each output pixel looks, so a picture grows by a factor if it looks 1 / factor as
+    # far.
     factor = 1 + jitter * (2 * one_each(pictures, generator) - 1)  # (B, 1, 1, 1)
     x, y = (jitter * (2 * one_each(pictures, generator) - 1) for _ in range(2))
     still = torch.eye(2, 3, device=pictures.device)  # the identity, without a shift

@@ -1,4 +1,5 @@
-"""How CLIP is trained: on emoji with their names and on scenes with captions, half of each batch from alike ones."""
+"""How CLIP is trained: on emoji with their names and on scenes with captions, half of each batch from
+alike ones."""
 
 import random
 from collections import defaultdict
@@ -38,7 +39,8 @@ class ClipData(NamedTuple):
 
 @dataclass(frozen=True)
 class ClipRecipe(Recipe):
-    """CLIP on emoji and training scenes of the given styles. `batch` holds a third of scenes, the rest emoji."""
+    """CLIP on emoji and training scenes of the given styles. `batch` holds a third of scenes, the rest
+    emoji."""
 
     batch: int = 192
     minutes: float = 40
@@ -67,7 +69,8 @@ class ClipRecipe(Recipe):
         x = torch.cat([to_float(data.pictures[torch.tensor(some, device=on)]), emoji])
         texts = [caption(data.scenes[i], rng) for i in some]
         texts += [emoji_caption(data.entries[i], rng) for i in others]
-        # A quarter of the pictures is noised, up to half of the way, so that half-denoised ones can be read too.
+        # A quarter of the pictures is noised, up to half of the way, so that half-denoised ones can be read
+        # too.
         schedule = Schedule.cosine()
         t = (schedule.random_t(len(x), generator) // 2).to(on)
         noised = one_each(x, generator) < 1 / 4
@@ -93,8 +96,8 @@ def emoji_caption(entry: dict, rng: random.Random) -> str:
 def groups_by(keys: list[list]) -> list[list[int]]:
     """Groups of at least 16 entries that share a key; keys[i] lists those of entry i. Returns their indices.
 
-    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of hat, and
-    does not. Among scenes of one animal and one colour it has to.
+    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of
+    hat, and does not. Among scenes of one animal and one colour it has to.
     """
     groups = defaultdict(list)
     for i, of_entry in enumerate(keys):

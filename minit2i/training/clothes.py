@@ -1,4 +1,5 @@
-"""How the two networks about clothes are trained: a denoiser that is told the class, and the classifier that checks.
+"""How the two networks about clothes are trained: a denoiser that is told the class, and the classifier that
+checks.
 
 Data: Fashion-MNIST (Xiao et al. 2017), 28x28 grey with a border to 32x32.
 """

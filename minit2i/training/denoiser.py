@@ -27,7 +27,8 @@ from .recipe import Recipe
 
 
 class DenoiserData(NamedTuple):
-    """Pictures (N, C, H, W) uint8, what is to be said of each (a scene or a caption), and the frozen text tower."""
+    """Pictures (N, C, H, W) uint8, what is to be said of each (a scene or a caption), and the frozen text
+    tower."""
 
     pictures: Tensor
     shown: list

@@ -1,7 +1,7 @@
 """How the judge is trained: on scenes of all combinations, softened a little, and a quarter of them broken.
 
-A picture that a poor denoiser draws has to count as broken, whatever animal its colours suggest. So the judge sees
-what such pictures look like, made from real scenes: it never sees a drawn one.
+A picture that a poor denoiser draws has to count as broken, whatever animal its colours suggest. So the judge
+sees what such pictures look like, made from real scenes: it never sees a drawn one.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,8 @@ def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
 
 
 def soften(pictures: Tensor, generator: Generator) -> Tensor:
-    """Mild changes that leave a picture intact: wobbly outlines, blur, noise. It is content that is judged."""
+    """Mild changes that leave a picture intact: wobbly outlines, blur, noise. It is content that is
+    judged."""
     pictures = warp(pictures, 0.5 * one_each(pictures, generator), generator)
     small = F.interpolate(pictures, scale_factor=0.5, mode="area")
     blurred = F.interpolate(small, pictures.shape[-2:], mode="bilinear", align_corners=False)
@@ -91,7 +92,8 @@ def soften(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def break_pictures(pictures: Tensor, generator: Generator) -> Tensor:
-    """Spoil pictures so that they are no scenes any more. B must be a multiple of 4: a quarter of each kind."""
+    """Spoil pictures so that they are no scenes any more. B must be a multiple of 4: a quarter of each
+    kind."""
     kinds = (shuffle_tiles, half_denoise, blend, smear)
     parts = pictures.chunk(len(kinds))
     return torch.cat([kind(part, generator) for kind, part in zip(kinds, parts, strict=True)])
@@ -109,7 +111,8 @@ def shuffle_tiles(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def half_denoise(pictures: Tensor, generator: Generator) -> Tensor:
-    """What a poor denoiser makes of a scene: noise averaged over squares, which leaves blobs or coarse grain."""
+    """What a poor denoiser makes of a scene: noise averaged over squares, which leaves blobs or coarse
+    grain."""
     result = []
     # The larger the squares over which noise was averaged, the more noise there may have been.
     for part, square in zip(pictures.chunk(3), (2, 4, 8), strict=False):
@@ -147,7 +150,8 @@ def smear(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def warp(pictures: Tensor, strength: Tensor, generator: Generator) -> Tensor:
-    """Move every pixel by a smooth random displacement field, of `strength` (B, 1, 1, 1) pixels (one sigma)."""
+    """Move every pixel by a smooth random displacement field, of `strength` (B, 1, 1, 1) pixels (one
+    sigma)."""
     B, _, H, W = pictures.shape
     coarse = strength * normal_noise(B, 2, 8, 8, generator=generator, device=pictures.device)
     field = F.interpolate(coarse, (H, W), mode="bicubic").permute(0, 2, 3, 1)  # (B, H, W, 2), in pixels

@@ -1,8 +1,8 @@
 """The one training loop, which the caller drives: `for step, loss in fit(training, batch_loss, steps=...)`.
 
 A `Training` holds all that a run would lose if the power went: the network, its moving average, the
-optimiser, the random generator and the clock. Saved and loaded between two steps, it goes on bit for bit as if
-nothing had happened.
+optimiser, the random generator and the clock. Saved and loaded between two steps, it goes on bit for bit as
+if nothing had happened.
 Papers: Loshchilov & Hutter 2019 (AdamW), Karras et al. 2024 (why average the weights).
 """
 
@@ -55,7 +55,8 @@ class Training:
         self.seconds = 0.0
 
     def update(self, loss: Tensor, progress: float) -> None:
-        """One step of the optimisers, and of the average after them. progress: 0 at the start, 1 at the end."""
+        """One step of the optimisers, and of the average after them. progress: 0 at the start, 1 at the
+        end."""
         self.model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -68,7 +69,8 @@ class Training:
 
     @torch.no_grad()
     def update_average(self) -> None:
-        """average <- d average + (1 - d) model, with a smaller d at first, while the model still runs fast."""
+        """average <- d average + (1 - d) model, with a smaller d at first, while the model still runs
+        fast."""
         d = min(self.decay, (1 + self.step) / (10 + self.step))
         for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
             mean.lerp_(now, 1 - d)
@@ -123,7 +125,8 @@ def fit(
 
     batch_loss(model, generator): draws a batch with the generator and returns the scalar loss.
     Yields (step, loss) after the optimiser and the average have stepped; only then is it safe to save.
-    With `steps` alone, the same seed gives the same weights on the same machine; with `minutes`, the clock decides.
+    With `steps` alone, the same seed gives the same weights on the same machine; with `minutes`, the clock
+    decides.
     """
     if steps is None and minutes is None:
         raise ValueError("say how long to train: steps=... or minutes=...")

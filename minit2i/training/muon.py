@@ -1,9 +1,9 @@
 """Muon: an optimiser for weight matrices, which learns here in a fraction of AdamW's steps.
 
-A gradient is mostly a few strong directions; AdamW follows those and hardly hears the rest. Muon makes all directions
-of an update equally long, so that the faint ones are learnt too. Only matrices have directions: biases, norms and
-embeddings stay with AdamW (train.py).
-Sources: Jordan et al. 2024 (Muon), Liu et al. 2025 (the size of the update, "Muon is scalable for LLM training").
+A gradient is mostly a few strong directions; AdamW follows those and hardly hears the rest. Muon makes all
+directions of an update equally long, so that the faint ones are learnt too. Only matrices have directions:
+biases, norms and embeddings stay with AdamW (loop.py).
+Sources: Jordan et al. 2024 (Muon), Liu et al. 2025, "Muon is scalable for LLM training" (the update's size).
 """
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 
 def matrices(model: nn.Module) -> list[nn.Parameter]:
-    """The weights of linear layers and convolutions, but for very thin ones, which have few directions to even out."""
+    """The weights of linear layers and convolutions, but for very thin ones, which have few directions to
+    even out."""
     layers = (module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d))
     return [layer.weight for layer in layers if min(layer.weight.flatten(1).shape) >= 16]
 
@@ -19,8 +20,8 @@ def matrices(model: nn.Module) -> list[nn.Parameter]:
 def orthogonalise(G: Tensor, steps: int = 5) -> Tensor:
     """Make all singular values of G (n, m) about 1 and leave its directions: U S V^T -> U V^T, roughly.
 
-    Five steps of an iteration that needs only products, all of them with the small A = X X^T. They leave most singular
-    values between 0.7 and 1.2, and one that was nearly zero below that, which is near enough.
+    Five steps of an iteration that needs only products, all of them with the small A = X X^T. They leave most
+    singular values between 0.7 and 1.2, and one that was nearly zero below that, which is near enough.
     Source: Jordan et al. 2024.
     """
     X = G / (G.norm() + 1e-7)  # now no singular value is above 1
@@ -28,7 +29,8 @@ def orthogonalise(G: Tensor, steps: int = 5) -> Tensor:
         return orthogonalise(G.T, steps).T  # the smaller A is the cheaper one
     A, Q = X @ X.T, torch.eye(len(X), dtype=X.dtype, device=X.device)
     for _ in range(steps):
-        # X <- P X with P = a + b A + c A^2 does the same to every singular value. Q collects the P's; A is P A P then
+        # X <- P X with P = a + b A + c A^2 does the same to every singular value.
+        # Q collects the P's, and A becomes P A P.
         P = 3.4445 * torch.eye(len(X), dtype=X.dtype, device=X.device) - 4.7750 * A + 2.0315 * A @ A
         Q, A = P @ Q, P @ A @ P
     return Q @ X
@@ -61,6 +63,7 @@ class Muon(torch.optim.Optimizer):
                 # m <- mu m + (1 - mu) g, and one step ahead of it: mu m + (1 - mu) g (Nesterov)
                 state["momentum"].lerp_(weight.grad, 1 - momentum)
                 ahead = weight.grad.lerp(state["momentum"], momentum).flatten(1)
-                # An orthogonal n x m matrix has a root mean square of 1 / sqrt(max(n, m)); AdamW's update one of 0.2
+                # An orthogonal n x m matrix has a root mean square of 1 / sqrt(max(n, m)), and AdamW's update
+                # one of 0.2.
                 update = 0.2 * max(ahead.shape) ** 0.5 * orthogonalise(ahead)
                 weight.mul_(1 - lr * group["weight_decay"]).sub_(update.view_as(weight), alpha=lr)

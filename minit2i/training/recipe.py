@@ -1,4 +1,5 @@
-"""What differs from one network to the next: its settings, its data, the loss of a batch, a sheet to look at."""
+"""What differs from one network to the next: its settings, its data, the loss of a batch, a sheet to look
+at."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from torch import Generator, Tensor, nn
 class Recipe:
     """Settings of a training. The data is loaded once and handed to each function, so variants can share it.
 
-    batch: pictures a step; minutes: on two CPU cores; lr, weight_decay: of the optimisers; decay: of the moving average
-    of the weights. `needs` names the weights that the network is trained with, and must be used with.
+    batch: pictures a step; minutes: on two CPU cores; lr, weight_decay: of the optimisers; decay: of the
+    moving average of the weights. `needs` names the weights that the network is trained with, and must be
+    used with.
     """
 
     batch: int
@@ -24,7 +26,8 @@ class Recipe:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def load_data(self, folder: str | Path) -> Any:
-        """Load pictures, words and the networks that are needed (from `folder`): a NamedTuple, on `device()`."""
+        """Load pictures, words and the networks that are needed (from `folder`): a NamedTuple, on
+        `device()`."""
         raise NotImplementedError
 
     def build(self, data: Any) -> nn.Module:

@@ -48,8 +48,9 @@ def run(
 ) -> Path:
     """Carry out a recipe with a progress bar, checkpoints, a CSV of the loss and sheets of samples.
 
-    folder: where the weights are that it needs. Everything goes to the folder `out`: checkpoint.pt, loss.csv, sheet.png
-    and, at the end, NAME.safetensors. Ctrl-C saves after the current step; `resume` goes on from there.
+    folder: where the weights are that it needs. Everything goes to the folder `out`: checkpoint.pt, loss.csv,
+    sheet.png and, at the end, NAME.safetensors. Ctrl-C saves after the current step; `resume` goes on from
+    there.
     Returns the path of the weights. Raises InputError if something is missing or cannot be written.
     """
     out = Path(out)

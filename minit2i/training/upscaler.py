@@ -1,6 +1,7 @@
 """How the upscaler is trained: to undo shrinking, on crops of scenes, emoji and photographs.
 
-Batches are made on the CPU, where pictures are compressed as JPEG, and moved to the network's device when ready.
+Batches are made on the CPU, where pictures are compressed as JPEG, and moved to the network's device when
+ready.
 """
 
 import hashlib
@@ -83,8 +84,8 @@ def unseen_emoji(entries: list[dict]) -> Tensor:
 def piece_of(photos: list[Tensor], generator: Generator) -> Tensor:
     """A piece of 20 to 160 pixels of some photograph, brought to one size: (1, 3, SIDE, SIDE) in [-1, 1].
 
-    Small pieces turn soft, as what is out of focus is: without them the network takes every soft edge for one of a
-    drawing, and makes it hard.
+    Small pieces turn soft, as what is out of focus is: without them the network takes every soft edge for one
+    of a drawing, and makes it hard.
     """
     photo = photos[random_indices(len(photos), 1, generator)]
     side = int(20 * 8 ** torch.rand((), generator=generator))

@@ -1,7 +1,7 @@
 """What helps the denoiser most in a few minutes? One choice changed at a time, equal minutes for each.
 
-python tests/bench/ablate.py [--minutes 3] [--only NAME...]. Results are kept in runs/ablate/results.csv as they
-come; a rerun skips what is there.
+python tests/bench/ablate.py [--minutes 3] [--only NAME...]. Results are kept in runs/ablate/results.csv as
+they come; a rerun skips what is there.
 """
 
 import argparse
@@ -51,7 +51,8 @@ def variants() -> dict[str, dict]:
 
 @torch.no_grad()
 def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
-    """How far x_0_hat is off (mean squared) on n scenes, at t = 100, 200 ... 900, with the same noise for all."""
+    """How far x_0_hat is off (mean squared) on n scenes, at t = 100, 200 ... 900, with the same noise for
+    all."""
     schedule = Schedule.cosine().shifted(model.config.log_snr_shift)
     generator = torch.Generator().manual_seed(SEED)
     total = 0.0

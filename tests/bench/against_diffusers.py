@@ -1,7 +1,9 @@
-"""Our denoiser and one of the diffusers library, trained side by side on the same machine in the same minutes.
+"""Our denoiser and one of the diffusers library, trained side by side on the same machine in the same
+minutes.
 
-python tests/bench/against_diffusers.py [--minutes 2 5 10 20]. The two take turns of half a minute. Interrupt it
-when you like: the same command goes on where it stopped. What is kept equal, and what not, is printed at the end.
+python tests/bench/against_diffusers.py [--minutes 2 5 10 20]. The two take turns of half a minute. Interrupt
+it when you like: the same command goes on where it stopped. What is kept equal, and what not, is printed at
+the end.
 """
 
 import argparse
@@ -28,21 +30,21 @@ TURN = 0.5  # minutes
 STEPS, GUIDANCE = 25, 2.0
 
 CONDITIONS = """\
-Equal: training scenes, captions (one in ten dropped) and batch size; the text features (tokens with their mask,
-and the pooled vector, all of our CLIP); the optimisers (Muon and AdamW) with their settings, gradient clipping, the
-average of the weights; minutes of training; the learning rate (unless --lr was given) and its shape over the longest
-run (warm-up, flat, down to zero over the last half); 25 steps of DDIM with guidance 2; prompts and judge. The number
-of parameters is about equal.
-Each its own: the network (theirs works on the full 64x64, as is usual; ours on squares of 2x2), what it predicts
-(theirs eps with DDPMScheduler's defaults, the linear schedule and no weights; ours as in training/denoiser.py), the random
-numbers."""
+Equal: training scenes, captions (one in ten dropped) and batch size; the text features (tokens with their
+mask, and the pooled vector, all of our CLIP); the optimisers (Muon and AdamW) with their settings, gradient
+clipping, the average of the weights; minutes of training; the learning rate (unless --lr was given) and its
+shape over the longest run (warm-up, flat, down to zero over the last half); 25 steps of DDIM with guidance 2;
+prompts and judge. The number of parameters is about equal. Each its own: the network (theirs works on the
+full 64x64, as is usual; ours on squares of 2x2), what it predicts (theirs eps with DDPMScheduler's defaults,
+the linear schedule and no weights; ours as in training/denoiser.py), the random numbers."""
 
 
 # ---- Theirs ----
 
 
 def their_network(text_width: int, pooled_width: int) -> UNet2DConditionModel:
-    """A U-Net with as many parameters as ours, sized as one would on a CPU: attention at 16x16 and 8x8 only."""
+    """A U-Net with as many parameters as ours, sized as one would on a CPU: attention at 16x16 and 8x8
+    only."""
     return UNet2DConditionModel(
         sample_size=64,
         in_channels=3,

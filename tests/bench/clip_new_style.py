@@ -1,7 +1,8 @@
-"""Can CLIP name things in a style of art that it never saw? python tests/bench/clip_new_style.py [--minutes 12]
+"""Can CLIP name things in a style of art that it never saw? python tests/bench/clip_new_style.py [--minutes
+12]
 
-Trains a CLIP of its own with one style left out, of the emoji as well as of the scenes; the shipped one knows all
-three. Interrupt it with Ctrl-C when you like: the same command goes on where it stopped.
+Trains a CLIP of its own with one style left out, of the emoji as well as of the scenes; the shipped one knows
+all three. Interrupt it with Ctrl-C when you like: the same command goes on where it stopped.
 """
 
 import argparse

@@ -39,7 +39,8 @@ def timings(work: Callable[[], object], seconds: float = 1.0) -> list[float]:
 
 
 def sgemm(n: int = 1024) -> float:
-    """How many GFLOP/s this machine reaches when it multiplies n x n float32 matrices, measured for a second."""
+    """How many GFLOP/s this machine reaches when it multiplies n x n float32 matrices, measured for a
+    second."""
     a, b = torch.randn(n, n), torch.randn(n, n)
     # n^2 sums of n products each: 2 n^3 operations
     return 2 * n**3 / statistics.median(timings(lambda: a @ b)) / 1e9
@@ -88,7 +89,8 @@ def append_row(path: Path, row: dict) -> None:
 
 
 class Exam:
-    """The same questions to every denoiser: do pictures show what was asked for, and do they look like scenes?
+    """The same questions to every denoiser: do pictures show what was asked for, and do they look like
+    scenes?
 
     Asks for combinations of the training split only. Benches compare and tune, and what is used for that must
     not see the combinations that are held out.

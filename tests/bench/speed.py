@@ -24,7 +24,8 @@ from minit2i.upscaler import upscale
 
 PROMPT = "a cat wearing a blue baseball cap"
 
-# A process is also charged with the memory of the one that started it. So this small one starts what is measured.
+# A process is also charged with the memory of the one that started it. So this small one starts what is
+# measured.
 STARTER = """
 import resource, subprocess, sys, time
 began = time.perf_counter()
