@@ -92,11 +92,11 @@ def soften(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def break_pictures(pictures: Tensor, generator: Generator) -> Tensor:
-    """Spoil pictures so that they are no scenes any more. B must be a multiple of 4: a quarter of each
-    kind."""
-    kinds = (shuffle_tiles, half_denoise, blend, smear)
-    parts = pictures.chunk(len(kinds))
-    return torch.cat([kind(part, generator) for kind, part in zip(kinds, parts, strict=True)])
+    """Spoil pictures so that they are no scenes any more; half of them by smearing. B: a multiple of 6."""
+    others, smeared = pictures.chunk(2)
+    kinds = (shuffle_tiles, half_denoise, blend)
+    broken = [kind(part, generator) for kind, part in zip(kinds, others.chunk(3), strict=True)]
+    return torch.cat([*broken, smear(smeared, generator)])
 
 
 def shuffle_tiles(pictures: Tensor, generator: Generator) -> Tensor:
@@ -141,7 +141,7 @@ def smear(pictures: Tensor, generator: Generator) -> Tensor:
     A third is warped once; the others are the mean of two or of four copies, warped differently.
     """
     result = []
-    for part, copies, weakest in zip(pictures.chunk(3), (1, 2, 4), (1.5, 1.2, 1.2), strict=False):
+    for part, copies, weakest in zip(pictures.chunk(3), (1, 2, 4), (1.4, 1.0, 1.0), strict=False):
         strength = weakest + 2 * one_each(part, generator)
         result.append(sum(warp(part, strength, generator) for _ in range(copies)) / copies)
     melted = torch.cat(result)
