@@ -17,7 +17,7 @@ EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's name for a folder wi
 
 
 def git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", *arguments], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.strip()
 
 
