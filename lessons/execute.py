@@ -1,11 +1,12 @@
-"""Run lessons and keep their outputs, as they are to be committed: python lessons/execute.py lessons/02_noise.ipynb ...
+"""Run lessons at full length and keep their outputs, as they are to be committed.
 
-Writes each notebook back, with the minutes that it took in its metadata, and its first picture, small, into
-docs/lessons for README's table.
+python lessons/execute.py lessons/02_noise.ipynb ... writes each notebook back, with the minutes that it took
+in its metadata, and its first picture, small, into docs/lessons for README's table.
 """
 
 import base64
 import io
+import os
 import sys
 import time
 from pathlib import Path
@@ -55,5 +56,6 @@ def execute(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.pop("MINIT2I_HURRY", None)  # a kernel that inherits it would train too little
     for name in sys.argv[1:]:
         execute(Path(name))
