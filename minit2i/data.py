@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .captions import caption
 from .errors import InputError
-from .files import DATA
+from .files import DATA, data_file
 from .render import render
 from .scenes import SPLITS, Scene, draw_scene
 
@@ -55,10 +55,7 @@ def load(name: str, split: str = "train", **options):
 
 def _files(name: str) -> dict[str, Path]:
     """Find the parquet files of an embedded set, one for each split."""
-    files = {path.stem: path for path in sorted((DATA / name).glob("*.parquet"))}
-    if not files:
-        raise InputError(f"no data files in {DATA / name}: clone the repository anew, or see data/README.md")
-    return files
+    return {path.stem: path for path in sorted(data_file(name).glob("*.parquet"))}
 
 
 def load_hub(repo_id: str, split: str = "train", image="image", caption="", streaming: bool = False):

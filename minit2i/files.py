@@ -10,9 +10,9 @@ WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 def data_file(*parts: str) -> Path:
-    """The path of a file of the embedded data. Raises InputError if it is not there."""
+    """The path of a file or folder of the embedded data. Raises InputError if it is not there."""
     path = DATA.joinpath(*parts)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(
             f"there is no {path}: data comes with the repository and not with the installed package, "
             "so clone it and run pip install -e . there"

@@ -1,16 +1,14 @@
-"""Is a drawing crisp? Find the real scene nearest to it, and count what is left over in decibels.
+"""Is a drawing crisp? Find the real scene nearest to it, and count what still differs in decibels.
 
 A judge reads what a drawing shows and does not mind a wobbly line. Here is a yardstick that minds, and that
 asks no network: a prompt fixes the animal, the hat, its colour, the eyewear and the background, but not the
 style, nor the place and the size. So we try all styles, places and sizes, until the scene that `render`
 makes is as near to the drawing as can be. What then still differs is drawn wrong or out of focus.
 
-Nearness is the PSNR over red, green and blue. Real scenes reach about 64 dB, and only because the search
-stops when it knows the place to 1/150 of a pixel: at the very place nothing would differ. Blurred by one
-pixel, they still reach 27 dB; what the shipped network draws reaches 19 dB.
+Nearness is PSNR over red, green and blue. Real scenes reach about 64 dB, and no more only because the search
+stops when it knows the place to 1/150 of a pixel. What the shipped network draws reaches 19 dB.
 
-The search follows Nelder and Mead 1965, "A simplex method for function minimization".
-
+The search is by Nelder and Mead 1965, "A simplex method for function minimization".
 Shape letters: B batch, D number of unknowns (here 3: x, y and size).
 """
 
@@ -34,25 +32,22 @@ from .scenes import STYLES, Scene
 if TYPE_CHECKING:  # a process that searches needs no torch: without it, it starts at once and stays small
     from torch import Tensor
 
-# Places (x, y, size), as fractions of the frame. The search starts from the best of 27: nine places at each
-# of three sizes, in the middles of the thirds of what `draw_scene` draws from. A large scene moves less.
-STARTS = [(room * x, room * y, size) for size, room in ((0.773, 0.04), (0.84, 0.04), (0.907, 0.024))
-          for x in (-1, 0, 1) for y in (-1, 0, 1)]  # fmt: skip
-LOW, HIGH = (
-    (-0.08, -0.08, 0.70),
-    (0.08, 0.08, 0.98),
-)  # a drawing may be a little beyond what real scenes keep to
-FIRST_STEP, LAST_STEP = 0.02, 0.0001  # of 64 pixels: from 1.3 to 1/150 of a pixel
+# Where to start, as (x, y, size) in fractions of the frame: nine places at each of three sizes, in the
+# middles of the thirds of what `draw_scene` draws from. There, a large scene has less room to move.
+ROOMS = ((0.773, 0.04), (0.84, 0.04), (0.907, 0.024))
+STARTS = [(room * x, room * y, size) for size, room in ROOMS for x in (-1, 0, 1) for y in (-1, 0, 1)]
+LOW, HIGH = (-0.08, -0.08, 0.70), (0.08, 0.08, 0.98)  # a drawing may go a little beyond what real scenes do
 
 
-def nelder_mead(function: Callable[[np.ndarray], float], start: np.ndarray, first_step: float,
-                last_step: float, rounds: int = 200) -> tuple[np.ndarray, float]:  # fmt: skip
-    """Walk to a minimum near `start` by looking at values only, no slopes: a simplex tumbles downhill.
+def nelder_mead(
+    function: Callable[[np.ndarray], float], start, first_step: float, last_step: float, rounds: int = 200
+) -> tuple[np.ndarray, float]:
+    """Walk from `start` to a minimum nearby with values alone, no slopes: a simplex tumbles downhill.
 
     A simplex is D + 1 points: a triangle in the plane, a tetrahedron in space. Each round throws its worst
     point over to the other side of the rest, further if that is good, less far if it is not.
-    function: takes (D,). start: (D,). It ends when all points are within last_step of the best, on each axis,
-    or after that many rounds. Returns the best point (D,) and its value. Source: Nelder and Mead 1965.
+    function: takes (D,). start: D numbers. It ends when all points are within last_step of the best on each
+    axis, or after so many rounds. Returns the best point (D,) and its value. Source: Nelder and Mead 1965.
     """
     points = np.array([start, *(start + first_step * np.eye(len(start)))])  # (D + 1, D)
     values = np.array([function(point) for point in points])  # (D + 1,)
@@ -85,21 +80,20 @@ def nelder_mead(function: Callable[[np.ndarray], float], start: np.ndarray, firs
 def nearest_scene(picture: Tensor, scene: Scene) -> tuple[Scene, float]:
     """Find the style, place and size at which the scene looks most like the picture.
 
-    picture: (3, 64, 64) in [-1, 1], rounded to 8 bits as in a file. scene: what it should show; its own
-    style, x, y and size do not matter. Returns the real scene found and the PSNR to it in decibels, over red,
-    green and blue; infinite where the two are equal. Same picture, same answer. Raises ValueError for other
-    shapes.
+    picture: (3, 64, 64) in [-1, 1], rounded to 8 bits as in a file. scene: what was asked for; its own style,
+    x, y and size do not matter. Returns the real scene and the PSNR to it in decibels, over red, green and
+    blue, infinite where the two are equal. Same picture, same answer. Raises ValueError for another shape.
     """
     return _nearest(_pixels(picture[None])[0], scene)
 
 
 def fit_psnr(pictures: Tensor, scenes: list[Scene], processes: int | None = None) -> Tensor:
-    """The PSNR in decibels of each picture to the real scene nearest to it, see `nearest_scene`.
+    """The PSNR of each picture to the real scene nearest to it, in decibels: see `nearest_scene`.
 
-    pictures: (B, 3, 64, 64) in [-1, 1]. scenes: B of them. Returns (B,), on the pictures' device.
-    processes: how many search at once (1 to B): if None, one a core, but none for fewer than 100 pictures.
-    With more than one, a script must call this below `if __name__ == "__main__":`; a notebook need not.
-    Raises ValueError for other shapes, or if there are not as many scenes as pictures.
+    pictures: (B, 3, 64, 64) in [-1, 1]. scenes: B of them. processes: how many search at once; one a core if
+    not given, or just this one for fewer than 100 pictures. Where more search, a script must have its code
+    under `if __name__ == "__main__":`, which a notebook need not. Returns (B,).
+    Raises ValueError for another shape, or if there are not as many scenes as pictures.
     """
     pixels = _pixels(pictures)
     if len(pixels) != len(scenes):
@@ -115,25 +109,25 @@ def fit_psnr(pictures: Tensor, scenes: list[Scene], processes: int | None = None
 
 
 def _nearest(pixels: np.ndarray, scene: Scene) -> tuple[Scene, float]:
-    def at(style: str, place: np.ndarray) -> Scene:
+    def at(style: str, place) -> Scene:
         x, y, size = np.clip(place, LOW, HIGH).tolist()
         return replace(scene, style=style, x=x, y=y, size=size)
 
-    def error(style: str, place: np.ndarray) -> float:
+    def error(style: str, place) -> float:
         difference = np.asarray(render(at(style, place)), np.float32) - pixels  # (64, 64, 3)
         return float(np.square(difference).mean())
 
-    # One walk is enough: on 400 real scenes the best start always had the right style.
+    # One walk is enough: of 400 real scenes, the best start had the right style for every one.
     _, style, start = min((error(style, start), style, start) for style in STYLES for start in STARTS)
-    place, mse = nelder_mead(partial(error, style), start, FIRST_STEP, LAST_STEP)
+    # The steps are from 1.3 to 1/150 of a pixel, of 64.
+    place, mse = nelder_mead(partial(error, style), start, first_step=0.02, last_step=0.0001)
     # PSNR = 10 log10(peak^2 / MSE), and the peak of 8 bits is 255
-    return at(style, place), (10 * math.log10(255**2 / mse) if mse > 0 else math.inf)
+    return at(style, place), (10 * math.log10(255**2 / mse) if mse else math.inf)
 
 
 def _pixels(pictures: Tensor) -> list[np.ndarray]:
-    from .pictures import to_pil  # here, because it brings torch along
+    from .pictures import to_pil  # only here, because it brings torch along
 
-    if pictures.ndim != 4 or pictures.shape[1:] != (3, 64, 64) or not pictures.is_floating_point():
-        raise ValueError(f"expected pictures of 3 x 64 x 64 floats in [-1, 1], got {pictures.dtype}"
-                         f" {tuple(pictures.shape)}")  # fmt: skip
+    if pictures.shape[1:] != (3, 64, 64) or not pictures.is_floating_point():
+        raise ValueError(f"expected floats (B, 3, 64, 64), not {pictures.dtype} {tuple(pictures.shape)}")
     return [np.asarray(picture) for picture in to_pil(pictures)]

@@ -1,5 +1,7 @@
 """`check`: plain words for whatever a student hands in, and never a traceback, except when it is graded."""
 
+import sys
+
 import pytest
 import torch
 from tqdm import tqdm
@@ -59,6 +61,28 @@ def test_a_wrong_answer_is_told_what_differs(hand_in, answer, expected):
 
 def test_an_unknown_exercise_is_named(hand_in):
     assert "There is no exercise 99.7. This lesson has 99.1." in hand_in(double, "99.7")
+
+
+def test_what_an_exercise_needs_and_lacks_is_not_taken_for_no_exercise(monkeypatch):
+    assert exercises.load("98") == {}
+    monkeypatch.setitem(sys.modules, "minit2i.metrics", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "minit2i.exercises.lesson_06", raising=False)
+    with pytest.raises(ModuleNotFoundError, match="minit2i.metrics"):
+        exercises.load("06")
+
+
+def test_a_look_at_each_minute_and_less_time_in_a_hurry(monkeypatch):
+    training, looks = Training(torch.nn.Linear(2, 2)), []
+
+    def batch_loss(model, generator):
+        training.seconds += 10
+        return model(torch.ones(1, 2)).square().mean()
+
+    exercises.learn(training, batch_loss, 3, each_minute=lambda: looks.append(training.seconds))
+    assert [round(second, -1) for second in looks] == [30, 90, 150]
+    assert exercises.minutes(8) == 8
+    monkeypatch.setenv("MINIT2I_HURRY", "20")
+    assert exercises.minutes(8) == 0.4
 
 
 def test_nbgrader_sees_an_error_for_a_wrong_answer_only(hand_in, monkeypatch):

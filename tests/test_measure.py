@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from minit2i import scenes
+from minit2i.errors import InputError
 from minit2i.judge import QUESTIONS, Judge, JudgeConfig
+from minit2i.measure import clothes
+from minit2i.measure.clip import measure_clip
 from minit2i.measure.report import evaluate, print_report
 from minit2i.measure.scenes import attributes, copy_check
-from minit2i.measure.shares import share
+from minit2i.measure.shares import quantiles, share
 from minit2i.pictures import to_tensor
 from minit2i.render import render
 from minit2i.unet import UNet, UNetConfig
@@ -91,3 +94,48 @@ def test_the_report_can_be_read_by_people(report, capsys):
     printed = capsys.readouterr().out
     for words in ("held_out.joint", "seen minus held out", "Fréchet", "PSNR"):
         assert words in printed
+
+
+def test_one_picture_makes_no_distance(tiny_weights):
+    with pytest.raises(InputError, match="at least 2"):
+        evaluate(tiny_weights, n=1)
+
+
+def test_the_two_halves_of_real_clothes_have_no_picture_in_common(monkeypatch):
+    pixels = torch.randint(0, 256, (100, 1, 32, 32), dtype=torch.uint8)
+    compared = []
+    monkeypatch.setattr(
+        clothes, "clothes_pictures", lambda split: (pixels, ["a bag"] * 100, torch.zeros(100).long())
+    )
+    monkeypatch.setattr(
+        clothes, "draw_many", lambda t2i, prompts, *_, **__: torch.zeros(len(prompts), 1, 32, 32)
+    )
+    monkeypatch.setattr(clothes, "features", lambda judge, pictures: pictures)
+    monkeypatch.setattr(clothes, "frechet_distance", lambda a, b: compared.append((a, b)) or 0.0)
+    judge = Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,)))
+    result = clothes.measure_clothes(None, judge, n=80, seed=0)
+    assert result["accuracy"]["n"] == 80
+    assert result["frechet"]["n"] == 50
+    real, others = compared[-1]
+    assert len(real) == len(others) == 50
+    assert not (real[:, None] == others[None]).flatten(2).all(2).any()
+
+
+def test_an_animal_is_named_with_the_article_that_training_uses(monkeypatch):
+    asked = []
+
+    class Spy:
+        def embed(self, pictures):
+            return torch.ones(len(pictures), 2)
+
+        def embed_texts(self, texts):
+            asked.extend(texts)
+            return torch.ones(len(texts), 2)
+
+    measure_clip(Spy(), n=2)
+    assert "an owl" in asked
+    assert not [text for text in asked if text.startswith("a owl")]
+
+
+def test_quantiles():
+    assert quantiles(torch.arange(101)) == {"median": 50, "percentile_10": 10, "n": 101}

@@ -18,7 +18,7 @@ import torch
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from minit2i import data, viz
+from minit2i import viz
 from minit2i.device import device, device_of
 from minit2i.errors import InputError
 from minit2i.files import data_file
@@ -97,6 +97,8 @@ def run_classify(args) -> None:
 def run_search(args) -> None:
     if not words_of(args.query):
         raise InputError("nothing was asked: say in words what to look for")
+    from minit2i import data  # here, for an installed minit2i draws without the data
+
     out, matcher, cache = check_output(args.out), load_matcher(args), None
     if args.dir:
         names, pictures = pictures_in(Path(args.dir))
@@ -196,6 +198,8 @@ def run_train(args) -> None:
 
 
 def run_data(args) -> None:
+    from minit2i import data  # here, as above
+
     rows = data.describe_sets()
     table = [f"{'name':<13} {'pictures':>8} {'MB':>5}  {'licences':<28} what it is"]
     for row in rows:

@@ -128,7 +128,7 @@ over_test = compare(
         "only the background is shown": lambda d, a, b, o: b,
         "opacity is left out": lambda d, a, b, o: a * d + (1 - a) * b,
         "the background is added whole; it needs the factor (1 - a)": lambda d, a, b, o: o * a * d + b,
-        "opacity changes the drawing but not the background under it: use the new alpha twice": lambda d, a, b, o: (
+        "opacity changes the drawing but not the background: use the new alpha twice": lambda d, a, b, o: (
             o * a * d + (1 - a) * b
         ),
     },

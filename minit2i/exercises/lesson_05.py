@@ -68,7 +68,7 @@ guidance_test = compare(
         "the roles are swapped: s = 0 should leave the guess without words": lambda without, with_words, s: (
             with_words + s * (without - with_words)
         ),
-        "the difference is added to the guess with words, not to the one without": lambda without, with_words, s: (
+        "the difference is added to the wrong guess, the one with words": lambda without, with_words, s: (
             with_words + s * (with_words - without)
         ),
         "the difference is taken the wrong way round": lambda without, with_words, s: (
