@@ -145,8 +145,7 @@ class CLIP(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """What cosines are multiplied by before a softmax; the paper clamps it, so that no hard pair
-        dominates."""
+        """What cosines are multiplied by before a softmax, clamped so that no hard pair dominates."""
         return self.log_scale.exp().clamp(max=100)
 
     def forward(self, pictures: Tensor, ids: Tensor) -> Tensor:

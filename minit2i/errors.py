@@ -2,5 +2,4 @@
 
 
 class InputError(ValueError):
-    """A mistake of the caller's: the command line prints its one line and exits with 2, without a
-    traceback."""
+    """A mistake of the caller's: the command line prints it as one line and exits with 2."""

@@ -54,8 +54,7 @@ class Judge(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(widths[-1], n) for n in config.answers)
 
     def features(self, pictures: Tensor) -> Tensor:
-        """(B, C, H, W) in [-1, 1] -> (B, F): what the heads decide from; Fréchet distances are measured
-        here."""
+        """(B, C, H, W) in [-1, 1] -> (B, F): what the heads decide from, and Fréchet distances compare."""
         x = self.enter(pictures)
         for i, block in enumerate(self.blocks):
             x = block(F.avg_pool2d(x, 2) if i > 0 else x)

@@ -48,8 +48,7 @@ class QuickGELU(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every token asks all tokens (and, if given, all context tokens) and takes a weighted mean of the
-    answers.
+    """Every token asks all tokens, and all context tokens if given, and takes a weighted mean of the answers.
 
     With a context, tokens of both kinds stand in one softmax: self- and cross-attention at once
     (Saharia et al. 2022, appendix D). Source: Vaswani et al. 2017, equation 1.
@@ -88,8 +87,7 @@ class Attention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Tokens talk (attention), then each thinks for itself (a two-layer network); both are added to the
-    stream.
+    """Tokens talk (attention), then each thinks for itself (a two-layer network); both results are added.
 
     Layer norm comes first in each half ("pre-norm", Radford et al. 2019), as in CLIP.
     """

@@ -1,5 +1,4 @@
-"""From a scene to a picture: drawings of the animal, its hat and glasses, laid over each other at any
-size."""
+"""From a scene to a picture of any size: the animal, its glasses and its hat, laid over each other."""
 
 import io
 import json
@@ -21,8 +20,7 @@ ANCHORS, PAINTS = (
 
 @lru_cache(maxsize=1)
 def parts() -> dict[tuple[str, str], dict]:
-    """Read the art: (style, name) -> picture (512x512 RGBA), its outline, for hats the mask of what takes
-    dye."""
+    """Read the art: (style, name) -> picture (512x512 RGBA), its outline, for hats what takes the dye."""
     import pyarrow.parquet
 
     art = {}
@@ -37,8 +35,7 @@ def parts() -> dict[tuple[str, str], dict]:
 
 
 def dye(picture: Image.Image, mask: Image.Image, colour: str) -> Image.Image:
-    """Give a hat its colour: its usual brightness becomes the plain paint, darker and lighter parts the
-    others."""
+    """Give a hat its colour: its median brightness becomes the plain paint, the rest darker or lighter."""
     rgba = np.array(picture, np.float32)
     brightness = rgba[..., :3] @ np.float32([0.299, 0.587, 0.114]) / 255
     amount = np.asarray(mask.convert("L"), np.float32)[..., None] / 255

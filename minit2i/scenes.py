@@ -29,8 +29,7 @@ SPLITS = ("train", "held_out", "all")
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene. (x, y) moves it from the middle and `size` is its longer side, all as fractions of the
-    frame."""
+    """One scene. (x, y) moves it from the middle, `size` is its longer side: fractions of the frame."""
 
     animal: str
     headwear: str  # one of HEADWEAR, or "none"

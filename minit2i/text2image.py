@@ -1,5 +1,4 @@
-"""The parts put together: CLIP reads the words, the denoiser draws at 64x64, the upscaler finishes at
-256x256.
+"""The parts put together: CLIP reads the words, the denoiser draws at 64x64, the upscaler makes it 256x256.
 
 All drawing goes through `TextToImage.steps`: one picture, a film of how it came about, an exam of thousands.
 

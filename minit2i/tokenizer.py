@@ -96,8 +96,7 @@ class Tokenizer:
         return self._known[word]
 
     def encode(self, text: str) -> list[int]:
-        """start, the text's ids, end: at most `context` ids; a longer text loses its tail, never its end
-        token."""
+        """start, the text's ids, end: at most `context` ids; a longer text loses its tail, never the end."""
         ids: list[int] = []
         for word in words_of(text):
             ids += self.encode_word(word)

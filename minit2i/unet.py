@@ -73,8 +73,7 @@ class DownBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, embedding: Tensor, text: Text | None) -> tuple[Tensor, list[Tensor]]:
-        """(B, channels_in, H, W) -> (B, channels, H/2, W/2), and all that the way up will want to see
-        again."""
+        """(B, channels_in, H, W) -> (B, channels, H/2, W/2), and the skips that the way up will see again."""
         skips = []
         if self.downsample is not None:
             x = self.downsample(x)
@@ -88,8 +87,7 @@ class DownBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """One resolution on the way up: residual blocks that see the skips, then double the picture (but the
-    last)."""
+    """One resolution on the way up: residual blocks that see the skips, then (but for the last) double it."""
 
     def __init__(
         self,

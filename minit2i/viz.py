@@ -100,8 +100,7 @@ def save_film(frames: list[Image.Image], path: str | Path, seconds: float = 3.0)
 
 
 def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, side: int = 256) -> str:
-    """A film under a slider, as one piece of HTML that needs nothing else: all frames lie side by side in one
-    picture.
+    """A film under a slider, as one piece of HTML: all frames lie side by side in one picture.
 
     frames: (1, C, H, W) each, in [-1, 1]. alt: what it shows, for those who cannot see it. labels: what to
     write below each frame. The slider also obeys the arrow keys.

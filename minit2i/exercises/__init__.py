@@ -36,8 +36,7 @@ class Wrong(Exception):
 
 
 def start() -> None:
-    """Prepare a notebook: show a mistake that one line explains (InputError) as that line; say where it
-    computes."""
+    """Prepare a notebook: show an InputError as the one line that explains it; name a GPU if there is one."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         shell.set_custom_exc((InputError,), lambda shell, kind, error, trace, tb_offset=None: print(error))
@@ -46,8 +45,7 @@ def start() -> None:
 
 
 def minutes(full: float) -> float:
-    """How long to train: `full` minutes, divided by MINIT2I_HURRY where a test only wants to see that it
-    runs."""
+    """How long to train: `full` minutes, or MINIT2I_HURRY times less where a test is in a hurry."""
     return full / float(os.environ.get("MINIT2I_HURRY", 1))
 
 
@@ -84,8 +82,7 @@ def learn(
 
 
 def check(name: str, answer: Any) -> None:
-    """Say whether the answer to exercise `name` ("02.1": lesson 02, exercise 1) is right, and what differs if
-    not.
+    """Say whether the answer to exercise `name` ("02.1") is right, and what differs if not.
 
     Never ends in a traceback, so that a notebook runs on; except when nbgrader grades, which counts by
     errors.

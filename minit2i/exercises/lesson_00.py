@@ -1,5 +1,4 @@
-"""Lesson 00, pictures and words: numbers in and out, channels, laying one picture over another, held-out
-pairs."""
+"""Lesson 00, pictures and words: numbers in and out, channels, layers, held-out pairs."""
 
 from collections import Counter
 from functools import cache

@@ -1,5 +1,4 @@
-"""Lesson 03, denoise: the best guess, one step of DDIM, a training example, and where to look with few
-steps."""
+"""Lesson 03, denoise: the best guess, a step of DDIM, a training example, where to look with few steps."""
 
 from functools import cache
 

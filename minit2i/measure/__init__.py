@@ -1,2 +1,1 @@
-"""The back house where everything is measured that this project claims: one file a subject, and the
-report."""
+"""The back house where all that this project claims is measured: one file a subject, and the report."""

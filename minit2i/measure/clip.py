@@ -40,8 +40,7 @@ def changed(scene: Scene, attribute: str, choices: tuple[str, ...], i: int) -> S
 
 
 def retrieval(matcher: Matcher, style: str) -> dict:
-    """Text to picture over all emoji of one style, on white: is the right one first, or among the first
-    ten?"""
+    """Text to picture over all emoji of one style, on white: is the right one first, or in the first ten?"""
     pixels, entries = emoji_pictures(64, (style,))
     on_white = pixels[:, :3] + (255 - pixels[:, 3:])  # the colours are premultiplied
     pictures = matcher.embed(to_pil(on_white / 127.5 - 1))

@@ -17,8 +17,7 @@ from .shares import share
 
 @torch.no_grad()
 def measure_clothes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
-    """Draw n pieces (at most 10,000) and let an independent classifier name them; Fréchet distance, at
-    most 5,000."""
+    """Draw n pieces (at most 10,000), let a classifier name them, and compare at most 5,000 as a set."""
     pixels, captions, labels = clothes_pictures("test")
     names = dict(zip(labels.tolist(), captions, strict=True))
     real, asked = to_float(pixels), labels[:n]

@@ -21,8 +21,7 @@ from .upscaler import measure_upscaler
 
 
 def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tuple[dict, Image.Image]:
-    """Measure the weights in `folder`. n: pictures a figure, at least 2. Returns the figures and the copy
-    check.
+    """Measure the weights in `folder` with n pictures a figure. Returns the figures and the copy check.
 
     Raises InputError if weights are missing or n is less than 2.
     """

@@ -36,8 +36,7 @@ def attributes(judge: Judge, pictures: Tensor, asked: list[Scene]) -> dict:
 
 
 def measure_scenes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> tuple[dict, Image.Image]:
-    """Judge n pictures of held-out combinations and n of seen ones. Returns the figures and the copy
-    check."""
+    """Judge n pictures of held-out and n of seen combinations. Returns the figures and the copy check."""
     result, drawn, real = {}, {}, {}
     for split, name in (("held_out", "held_out"), ("train", "seen")):
         pixels, asked = scene_pictures(split, n, 64, seed=REAL_SEED)

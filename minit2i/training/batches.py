@@ -77,8 +77,7 @@ def python_rng(generator: Generator) -> random.Random:
 
 
 def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15) -> Tensor:
-    """Lay premultiplied RGBA pictures (B, 4, H, W) uint8, a little moved and resized, on random plain
-    colours.
+    """Lay premultiplied RGBA pictures (B, 4, H, W) uint8, moved and resized a little, on plain colours.
 
     jitter: they are resized by a factor from 1 - jitter to 1 + jitter, and moved by as much of half the
     frame. Half of the backgrounds are white. Returns (B, 3, H, W) in [-1, 1].

@@ -1,5 +1,4 @@
-"""How CLIP is trained: on emoji with their names and on scenes with captions, half of each batch from
-alike ones."""
+"""How CLIP is trained: on emoji with their names and scenes with captions, half of each batch alike."""
 
 import random
 from collections import defaultdict
@@ -39,8 +38,7 @@ class ClipData(NamedTuple):
 
 @dataclass(frozen=True)
 class ClipRecipe(Recipe):
-    """CLIP on emoji and training scenes of the given styles. `batch` holds a third of scenes, the rest
-    emoji."""
+    """CLIP on emoji and training scenes of the given styles; a third of a batch are scenes."""
 
     batch: int = 192
     minutes: float = 40

@@ -1,5 +1,4 @@
-"""How the two networks about clothes are trained: a denoiser that is told the class, and the classifier that
-checks.
+"""How the two networks about clothes are trained: a denoiser that is told the class, and a classifier.
 
 Data: Fashion-MNIST (Xiao et al. 2017), 28x28 grey with a border to 32x32.
 """

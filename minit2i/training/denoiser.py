@@ -27,8 +27,7 @@ from .recipe import Recipe
 
 
 class DenoiserData(NamedTuple):
-    """Pictures (N, C, H, W) uint8, what is to be said of each (a scene or a caption), and the frozen text
-    tower."""
+    """Pictures (N, C, H, W) uint8, what each shows (a scene or a caption), and the frozen CLIP."""
 
     pictures: Tensor
     shown: list

@@ -80,8 +80,7 @@ def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
 
 
 def soften(pictures: Tensor, generator: Generator) -> Tensor:
-    """Mild changes that leave a picture intact: wobbly outlines, blur, noise. It is content that is
-    judged."""
+    """Mild changes that leave a picture intact, for content is judged: wobbly outlines, blur, noise."""
     pictures = warp(pictures, 0.5 * one_each(pictures, generator), generator)
     small = F.interpolate(pictures, scale_factor=0.5, mode="area")
     blurred = F.interpolate(small, pictures.shape[-2:], mode="bilinear", align_corners=False)
@@ -111,8 +110,7 @@ def shuffle_tiles(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def half_denoise(pictures: Tensor, generator: Generator) -> Tensor:
-    """What a poor denoiser makes of a scene: noise averaged over squares, which leaves blobs or coarse
-    grain."""
+    """What a poor denoiser makes of a scene: noise averaged over squares, which leaves blobs or specks."""
     result = []
     # The larger the squares over which noise was averaged, the more noise there may have been.
     for part, square in zip(pictures.chunk(3), (2, 4, 8), strict=False):
@@ -150,8 +148,7 @@ def smear(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def warp(pictures: Tensor, strength: Tensor, generator: Generator) -> Tensor:
-    """Move every pixel by a smooth random displacement field, of `strength` (B, 1, 1, 1) pixels (one
-    sigma)."""
+    """Move every pixel by a smooth random displacement field of `strength` (B, 1, 1, 1), in pixels."""
     B, _, H, W = pictures.shape
     coarse = strength * normal_noise(B, 2, 8, 8, generator=generator, device=pictures.device)
     field = F.interpolate(coarse, (H, W), mode="bicubic").permute(0, 2, 3, 1)  # (B, H, W, 2), in pixels

@@ -55,8 +55,7 @@ class Training:
         self.seconds = 0.0
 
     def update(self, loss: Tensor, progress: float) -> None:
-        """One step of the optimisers, and of the average after them. progress: 0 at the start, 1 at the
-        end."""
+        """One step of the optimisers, then of the average. progress: 0 at the start, 1 at the end."""
         self.model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -69,8 +68,7 @@ class Training:
 
     @torch.no_grad()
     def update_average(self) -> None:
-        """average <- d average + (1 - d) model, with a smaller d at first, while the model still runs
-        fast."""
+        """average <- d average + (1 - d) model, with a smaller d at first, while the model changes fast."""
         d = min(self.decay, (1 + self.step) / (10 + self.step))
         for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
             mean.lerp_(now, 1 - d)

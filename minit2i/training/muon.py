@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 
 def matrices(model: nn.Module) -> list[nn.Parameter]:
-    """The weights of linear layers and convolutions, but for very thin ones, which have few directions to
-    even out."""
+    """The weights of linear layers and convolutions, but for thin ones: few directions to even out."""
     layers = (module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d))
     return [layer.weight for layer in layers if min(layer.weight.flatten(1).shape) >= 16]
 

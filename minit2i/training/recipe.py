@@ -1,5 +1,4 @@
-"""What differs from one network to the next: its settings, its data, the loss of a batch, a sheet to look
-at."""
+"""What differs between the networks: settings, data, the loss of a batch, a sheet to look at."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +25,7 @@ class Recipe:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def load_data(self, folder: str | Path) -> Any:
-        """Load pictures, words and the networks that are needed (from `folder`): a NamedTuple, on
-        `device()`."""
+        """Load pictures, words and the networks it needs (from `folder`), on `device()`: a NamedTuple."""
         raise NotImplementedError
 
     def build(self, data: Any) -> nn.Module:
