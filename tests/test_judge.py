@@ -5,8 +5,17 @@ import torch
 from minit2i import scenes
 from minit2i.judge import QUESTIONS, Judge, JudgeConfig, truth, verdicts
 from minit2i.render import render
-from minit2i.training.judge import blend, break_pictures, half_denoise, judge_loss, shuffle_tiles, smear
+from minit2i.training.judge import (
+    blend,
+    break_pictures,
+    half_denoise,
+    judge_loss,
+    shuffle_tiles,
+    smear,
+    soften,
+)
 from minit2i.training.loop import Training, fit
+from minit2i.weights import load_model
 
 
 def some(n: int) -> tuple[torch.Tensor, list[scenes.Scene]]:
@@ -61,3 +70,11 @@ def test_it_learns_a_few_pictures_and_their_broken_twins():
     assert verdicts(training.average, broken, drawn)["intact"].float().mean() < 0.1
     # the right pictures for the wrong scenes
     assert verdicts(training.average, pictures, drawn[1:] + drawn[:1])["joint"].float().mean() < 0.2
+
+
+def test_the_shipped_judge_calls_melted_scenes_broken_and_wobbly_ones_intact():
+    pictures, drawn = some(120)  # of a seed that it was not trained on
+    judge, generator = load_model("judge"), torch.Generator().manual_seed(0)
+    melted = verdicts(judge, smear(pictures, generator), drawn)
+    assert melted["intact"].float().mean() < 0.15
+    assert verdicts(judge, soften(pictures, generator), drawn)["joint"].float().mean() > 0.95
