@@ -20,7 +20,8 @@ from .layers import QuickGELU, ResidualBlock, TransformerBlock
 
 @dataclass(frozen=True)
 class CLIPConfig:
-    """Sizes of both towers. `picture_size` must be a multiple of `patch`; the conv stem needs patch 16."""
+    """Sizes of both towers. `picture_size` must be a multiple of `patch`; the conv stem needs patch 16, and
+    any other `stem` is CLIP's own, of patches."""
 
     picture_size: int = 64
     patch: int = 16
@@ -71,7 +72,7 @@ class ImageTower(nn.Module):
             )
         else:
             self.stem = nn.Conv2d(3, width, patch, stride=patch, bias=False)
-        self.class_token = nn.Parameter(0.02 * torch.randn(width)) if config.stem == "patch" else None
+        self.class_token = None if config.stem == "conv" else nn.Parameter(0.02 * torch.randn(width))
         tokens = (config.picture_size // patch) ** 2 + (self.class_token is not None)
         self.position = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.norm_in = nn.LayerNorm(width)

@@ -58,7 +58,9 @@ def _files(name: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(data_file(name).glob("*.parquet"))}
 
 
-def load_hub(repo_id: str, split: str = "train", image="image", caption="", streaming: bool = False):
+def load_hub(
+    repo_id: str, split: str = "train", image: str = "image", caption: str = "", streaming: bool = False
+):
     """Load a set of the Hugging Face hub through `datasets.load_dataset`, with `image` and `caption` columns.
 
     `image` and `caption` name the columns that hold them there. A column of classes does as a caption, each
@@ -130,6 +132,7 @@ def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int
     """Return scenes 0 to n-1 as a `datasets.Dataset` with columns image, caption and the fields of `Scene`.
 
     `datasets` draws them once, with a progress bar, and then caches them until the art or its code changes.
+    Raises InputError for an unknown split.
     """
     from datasets import Dataset, Features, Image, Value
 

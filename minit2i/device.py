@@ -1,7 +1,7 @@
 """Where to compute: on a GPU if there is one, else on the CPU.
 
-Chosen once, where a program starts: the networks are moved there when they are loaded, and everything else
-follows the network it works with.
+Asked for where networks and training data are loaded; everything else follows the network it works with
+(`device_of`).
 """
 
 import os
@@ -16,9 +16,10 @@ DEVICES = ("cuda", "mps", "cpu")
 def device() -> torch.device:
     """The device that MINIT2I_DEVICE names, else the fastest that is here: cuda, then mps, then cpu.
 
-    Raises InputError if the one named is not here.
+    Also makes the CPU round denormal numbers to zero, for the whole process. Raises InputError if the device
+    that is named is not here.
     """
-    # Denormal numbers carry nothing, and a CPU computes them many times slower: round them to zero.
+    # Denormal numbers carry nothing, and a CPU computes with them many times slower.
     torch.set_flush_denormal(True)
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     name = os.environ.get("MINIT2I_DEVICE") or next(name for name in DEVICES if here[name])

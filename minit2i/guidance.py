@@ -21,7 +21,8 @@ def guided(
     """Classifier-free guidance: go further in the direction in which the words change the model's mind.
 
     cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
-    conditional (one forward pass each), above 1 exaggerated. Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
+    conditional (one forward pass each), above 1 exaggerated. clamp: keep x_0_hat in [-1, 1]. Source: Ho &
+    Salimans 2022, eq. 6, s = 1 + w.
     """
     if guidance_scale in (0, 1):
         return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp)
@@ -29,10 +30,12 @@ def guided(
     denoise_both = denoiser_of(model, schedule, text, clamp=False)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        x_0_uncond, x_0_cond = denoise_both(x_t.repeat(2, 1, 1, 1), t.repeat(2)).chunk(2)  # (B, C, H, W) each
+        x_0_hat_uncond, x_0_hat_cond = denoise_both(x_t.repeat(2, 1, 1, 1), t.repeat(2)).chunk(
+            2
+        )  # (B, C, H, W) each
         # eps_hat = eps_uncond + s (eps_cond - eps_uncond). At fixed x_t, x_0 = a x_t - b eps, so x_0_hat
         # = x_0_uncond - s b (eps_cond - eps_uncond) = x_0_uncond + s (x_0_cond - x_0_uncond)
-        x_0_hat = x_0_uncond + guidance_scale * (x_0_cond - x_0_uncond)
+        x_0_hat = x_0_hat_uncond + guidance_scale * (x_0_hat_cond - x_0_hat_uncond)
         return x_0_hat.clamp(-1, 1) if clamp else x_0_hat
 
     return denoise

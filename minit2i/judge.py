@@ -6,7 +6,7 @@ picture. One more answer, "broken", catches what is no picture: without it, a cl
 orange cloud.
 Architecture: a small residual network (He et al. 2016).
 
-Shapes: B pictures, C channels, F features.
+Shapes: B pictures, C channels, D features.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Judge(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(widths[-1], n) for n in config.answers)
 
     def features(self, pictures: Tensor) -> Tensor:
-        """(B, C, H, W) in [-1, 1] -> (B, F): what the heads decide from, and Fréchet distances compare."""
+        """(B, C, H, W) in [-1, 1] -> (B, D): what the heads decide from, and Fréchet distances compare."""
         x = self.enter(pictures)
         for i, block in enumerate(self.blocks):
             x = block(F.avg_pool2d(x, 2) if i > 0 else x)
@@ -81,7 +81,7 @@ def truth(scenes: list[Scene]) -> Tensor:
 
 @torch.no_grad()
 def verdicts(model: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, Tensor]:
-    """Compare pictures (B, 3, 64, 64) with the scenes that were asked for.
+    """Compare pictures (B, 3, 64, 64) in [-1, 1] with the scenes that were asked for.
 
     Returns for each question (B,) bool, and "joint": all of them right at once, on an intact picture.
     """
@@ -95,5 +95,5 @@ def verdicts(model: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, T
 
 @torch.no_grad()
 def features(model: Judge, pictures: Tensor) -> Tensor:
-    """The judge's features of many pictures: (B, C, H, W) -> (B, F)."""
+    """The judge's features of many pictures: (B, C, H, W) in [-1, 1] -> (B, D)."""
     return in_batches(lambda part: model.features(part.to(device_of(model))), pictures)

@@ -1,4 +1,4 @@
-"""The building blocks that every model here shares: attention, blocks, and an embedding of the time.
+"""Building blocks that the networks share: attention, blocks, an embedding of the time; and work in batches.
 
 Papers: Vaswani et al. 2017 (attention), He et al. 2016 (residual learning), Wu & He 2018 (group norm),
 Perez et al. 2018 (FiLM, the scale and shift by which time and text modulate a block).
@@ -67,7 +67,7 @@ class Attention(nn.Module):
     ) -> Tensor:
         """x: (B, L, D); context: (B, M, context_width); mask: (B, M), True where the context is real.
 
-        causal: token i sees only tokens 0..i. Returns (B, L, D).
+        causal: token i sees only tokens 0..i; only without a context. Returns (B, L, D).
         """
         B, L, D = x.shape
         key_value = self.key_value(x)  # (B, L, 2D)
@@ -108,7 +108,7 @@ class TransformerBlock(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions added to their input; an embedding of time and text scales and shifts them.
 
-    Starts as the identity (last convolution zero), so that a deep stack trains from the first step.
+    Starts as its skip alone (last convolution zero), so that a deep stack trains from the first step.
     Source: Ho et al. 2020 (the block), Perez et al. 2018 (scale and shift).
     """
 

@@ -57,7 +57,7 @@ def gaussian_window(sigma: float, radius: int) -> Tensor:
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity on Y: are brightness, contrast and pattern the same in every small window?
 
-    a, b: (B, 3, H, W) in [-1, 1]. Returns (B,) in [-1, 1], 1 where the two are equal.
+    a, b: (B, 3, H, W) in [-1, 1]. Returns (B,) in [-1, 1] on the CPU, 1 where the two are equal.
     Raises ValueError when the shapes differ or a side is shorter than the window of 11 pixels.
     Source: Wang et al. 2004, section III-B and III-C.
     """
@@ -65,7 +65,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     if min(a.shape[-2:]) < 11:
         raise ValueError(f"SSIM needs sides of at least 11 pixels, got {tuple(a.shape[-2:])}")
     # Float64, because in a flat window the two terms of a variance are nearly equal.
-    a, b = luma(a).double().cpu(), luma(b).double().cpu()
+    a, b = luma(a).cpu().double(), luma(b).cpu().double()
     window = gaussian_window(sigma=1.5, radius=5).double()[None, None]  # (1, 1, 11, 11)
 
     def local_mean(y: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise ValueError(f"expected (N, D) and (M, D) with N and M at least 2, got {shapes}")
-    a, b = a.double().cpu(), b.double().cpu()  # differences of large sums: float32 would lose them
+    a, b = a.cpu().double(), b.cpu().double()  # differences of large sums: float32 would lose them
     mean_a, mean_b = a.mean(dim=0), b.mean(dim=0)  # (D,)
     # C = (X - mu)^T (X - mu) / (N - 1)
     cov_a = (a - mean_a).T @ (a - mean_a) / (len(a) - 1)  # (D, D)

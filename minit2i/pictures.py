@@ -50,7 +50,9 @@ def _to_8_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray((values.clip(0) / white * 255).round().astype(np.uint8))
 
 
-def to_tensor(pictures: Image.Image | list[Image.Image], size: int | None = None, mode="RGB") -> Tensor:
+def to_tensor(
+    pictures: Image.Image | list[Image.Image], size: int | None = None, mode: str = "RGB"
+) -> Tensor:
     """Turn pictures into one (B, C, H, W) float32 tensor in [-1, 1], transparent ones laid on white.
 
     `size` crops each to a centred square and resizes it to that many pixels. `mode` is "RGB" (C = 3) or "L"

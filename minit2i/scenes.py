@@ -56,7 +56,10 @@ HELD_OUT = tuple((a, h, c) for a in ANIMALS for h in HEADWEAR for c in COLOURS i
 
 
 def draw_scene(seed: int, index: int, split: str = "train") -> Scene:
-    """Draw scene number `index`; split "train" has no held-out triple, "held_out" only such, "all" both."""
+    """Draw scene number `index`; split "train" has no held-out triple, "held_out" only such, "all" both.
+
+    Raises InputError for another split.
+    """
     if split not in SPLITS:
         raise InputError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
     rng = random.Random(f"{split} {seed} {index}")

@@ -31,7 +31,7 @@ class Schedule:
         """alpha_bar: (T,), falling, each strictly between 0 and 1."""
         alpha_bar = alpha_bar.double()
         alpha_bar_prev = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bar[:-1]])
-        # alpha_bar_t = alpha_1 alpha_2 ... alpha_t,  alpha_t = 1 - beta_t (Ho et al. 2020, above equation 4)
+        # alpha_bar_t = alpha_0 alpha_1 ... alpha_t,  alpha_t = 1 - beta_t (Ho et al. 2020, section 2)
         alpha = alpha_bar / alpha_bar_prev
         beta = 1 - alpha
         self.T = len(alpha_bar)

@@ -2,7 +2,8 @@
 
 All drawing goes through `TextToImage.steps`: one picture, a film of how it came about, an exam of thousands.
 
-Shapes: P prompts, n pictures a prompt, B = P n pictures in all, C channels.
+Shapes: P prompts, n pictures a prompt, B = P n pictures in all, C channels, S side of a small picture
+(64, clothes 32).
 """
 
 import difflib
@@ -22,7 +23,6 @@ from .guidance import guided
 from .layers import in_batches
 from .pictures import to_pil
 from .samplers import Step, trajectory
-from .schedule import Schedule
 from .tokenizer import Tokenizer, words_of
 from .unet import UNet
 from .upscaler import Upscaler, upscale
@@ -45,7 +45,7 @@ class TextToImage:
         """words: those that the denoiser met in training, if known; others are named in a warning."""
         self.clip, self.tokenizer, self.denoiser, self.upscaler = clip, tokenizer, denoiser, upscaler
         self.words = words
-        self.schedule = Schedule.cosine().shifted(denoiser.config.log_snr_shift)
+        self.schedule = denoiser.config.schedule
 
     @classmethod
     def load(cls, folder: str | Path = WEIGHTS, denoiser: str = "denoiser") -> "TextToImage":
@@ -82,7 +82,7 @@ class TextToImage:
         sampler: str = "dpm_solver",
         start: tuple[Tensor, int] | None = None,
     ) -> Iterator[Step]:
-        """Draw one small picture a prompt and yield each step, (B, C, 64, 64) in [-1, 1]; see `trajectory`.
+        """Draw one small picture a prompt and yield each step, (B, C, S, S) in [-1, 1]; see `trajectory`.
 
         start: (x_0, t), a picture to begin from instead of pure noise, and the time whose noise it gets.
         Raises the sampler's ValueError for bad settings. Warns of words that training never saw.
@@ -107,7 +107,7 @@ class TextToImage:
         )
 
     def draw(self, prompts: list[str], **settings) -> Tensor:
-        """Draw one small picture a prompt, with the settings of `steps`: (B, C, 64, 64) in [-1, 1]."""
+        """Draw one small picture a prompt, with the settings of `steps`: (B, C, S, S) in [-1, 1]."""
         for step in self.steps(prompts, **settings):
             drawn = step.x_prev
         return drawn
@@ -117,8 +117,9 @@ class TextToImage:
     ) -> list[Image.Image]:
         """Draw n pictures of each prompt, in one batch; returns them prompt by prompt.
 
-        size: 64, 256 or 1024. best_of: draw that many for each picture and keep the one that CLIP scores
-        highest. settings: those of `steps`. Same seed, same machine, same pictures.
+        size: 64, 256 or 1024; clothes have no upscaler and stay small. best_of: draw that many for each
+        picture and keep the one that CLIP scores highest. settings: those of `steps`. Same seed, same
+        machine, same pictures.
         Raises InputError for an empty list, a bad size or count, and the sampler's ValueError for bad steps.
         """
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
@@ -134,14 +135,16 @@ class TextToImage:
 
     @torch.no_grad()
     def enlarge(self, small: Tensor, size: int) -> Tensor:
-        """(B, C, 64, 64) -> (B, C, size, size): the upscaler multiplies by 4, once or twice."""
+        """(B, C, S, S) -> (B, C, size, size): the upscaler multiplies by 4, once or twice."""
         while self.upscaler is not None and small.shape[-1] < size:
             small = in_batches(lambda part: upscale(self.upscaler, part), small, 1)  # one by one: less memory
         return small
 
     @torch.no_grad()
     def _best(self, small: Tensor, wanted: list[str], best_of: int) -> Tensor:
-        pictures = self.clip.embed_pictures(small).view(len(wanted), best_of, -1)  # (B, best_of, E)
+        pictures = self.clip.embed_pictures(small.expand(-1, 3, -1, -1)).view(
+            len(wanted), best_of, -1
+        )  # (B, best_of, E)
         texts = self.clip.embed_texts(self.tokenizer(wanted).to(device_of(self.clip)))  # (B, E)
         best = (pictures * texts[:, None]).sum(-1).argmax(dim=1)  # (B,)
         return small.view(len(wanted), best_of, *small.shape[1:])[torch.arange(len(wanted)), best]

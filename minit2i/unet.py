@@ -10,6 +10,7 @@ Shapes: B batch, C channels, H W height and width, L text tokens, D width of a t
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +42,11 @@ class UNetConfig:
     text_pooled: int = 128
     prediction: str = "x_0"
     log_snr_shift: float = -1.0
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The noise schedule that the denoiser is trained with, and has to be asked with."""
+        return Schedule.cosine().shifted(self.log_snr_shift)
 
 
 class TextAttention(nn.Module):
@@ -184,7 +190,8 @@ def denoising_loss(
 ) -> Tensor:
     """Noise a batch at random times and ask for what was there; the weighted mean squared error, a scalar.
 
-    x_0: (B, C, H, W) in [-1, 1]; weighting: see `Schedule.loss_weight`. Source: Ho et al. 2020, algorithm 1.
+    x_0: (B, C, H, W) in [-1, 1]; weighting: see `Schedule.loss_weight`, which
+    raises ValueError for an unknown one. Source: Ho et al. 2020, algorithm 1.
     """
     t = schedule.random_t(len(x_0), generator)
     eps = torch.randn(x_0.shape, generator=generator)

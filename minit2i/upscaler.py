@@ -35,7 +35,7 @@ def bicubic(pictures: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(pictures, size=(height, width), mode="bicubic", antialias=True)
 
 
-class ResidualBlock(nn.Module):
+class EDSRBlock(nn.Module):
     """EDSR's block (Lim et al. 2017, fig. 2c); a batch norm would only take range away from the features."""
 
     def __init__(self, width: int):
@@ -55,7 +55,7 @@ class Upscaler(nn.Module):
         super().__init__()
         self.config = config
         self.head = nn.Conv2d(3, config.width, 3, padding=1)
-        self.blocks = nn.Sequential(*[ResidualBlock(config.width) for _ in range(config.blocks)])
+        self.blocks = nn.Sequential(*[EDSRBlock(config.width) for _ in range(config.blocks)])
         self.tail = nn.Conv2d(config.width, 3 * config.scale**2, 3, padding=1)
         # With a correction of zero an untrained network is bicubic, so training can only add to it.
         nn.init.zeros_(self.tail.weight)

@@ -1,6 +1,6 @@
 """Pictures of pictures: grids, film strips, animations, score tables and loss curves.
 
-Everything returns a PIL picture, so that it can be shown in a notebook, saved or looked at in a test. Colours
+Most of it returns a PIL picture, so that it can be shown in a notebook, saved or looked at in a test. Colours
 are readable for colour-blind eyes (viridis; blue and orange of Okabe & Ito 2008).
 """
 
@@ -82,7 +82,7 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def pick_frames(frames: list, count: int) -> list:
-    """`count` frames spread evenly over the film, the first and the last among them."""
+    """`count` frames, 2 or more, spread evenly over the film, the first and the last among them."""
     if len(frames) <= count:
         return list(frames)
     return [frames[round(i * (len(frames) - 1) / (count - 1))] for i in range(count)]
@@ -133,6 +133,7 @@ def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, si
 
 def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor) -> Image.Image:
     """How well each picture (column) fits each caption (row). scores: (pictures, captions)."""
+    scores = scores.detach().float().cpu()
     figure, axes = _figure(3 + len(pictures) * 0.8, 1.4 + len(captions) * 0.45)
     axes.imshow(scores.T, cmap="viridis", aspect="auto")
     axes.set_yticks(range(len(captions)), captions, fontsize=8)

@@ -1,4 +1,4 @@
-"""What each command of `minit2i` does: `run_NAME` is given the arguments that cli.py understood.
+"""What each command of `minit2i` does: `run_NAME` is given the arguments that parser.py understood.
 
 Each looks at its files before it computes, so that a mistake is found in a second and not after an hour.
 """
@@ -31,7 +31,7 @@ from minit2i.upscaler import upscale
 from minit2i.weights import fingerprint, load_model, load_tokenizer
 
 USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
-    "tokenizer": "minit2i train clip --weights FOLDER",
+    "tokenizer": "minit2i train clip --weights FOLDER --out FOLDER",
     "clip": 'minit2i search "something sad" --weights FOLDER',
     "denoiser-fashion": "python -c 'from minit2i.text2image import TextToImage; "
     'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',

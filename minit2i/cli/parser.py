@@ -166,7 +166,7 @@ def build_parser() -> Parser:
         seed=True,
         as_json=True,
     )
-    add("-n", "--n", type=between(2, 10_000), default=2000, help="pictures for each figure (%(default)s)")
+    add("-n", "--n", type=between(2, 10_000), default=2000, help="pictures for most figures (%(default)s)")
 
     add = command("train", "train one of the networks", "denoiser --minutes 30 --out runs/mine", seed=True)
     add("name", metavar="NAME", choices=NETWORKS, help=", ".join(NETWORKS))
@@ -187,7 +187,7 @@ def say(message: object, *_) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Returns its exit code: 0, 2 after a mistake, 130 after Ctrl-C."""
+    """Run one command. Returns its exit code: 0, 1 if nobody reads on, 2 for a mistake, 130 for Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every letter

@@ -197,6 +197,7 @@ def difference(got: Any, expected: Any, tolerance: float = 1e-4) -> str:
             return f"expected the shape {tuple(expected.shape)}, got {tuple(got.shape)}."
         if not got.isfinite().all():
             return "some of your numbers are infinite or not a number (nan). Is something divided by 0?"
+        got, expected = got.detach().cpu(), expected.cpu()
         wrong = (got.double() - expected.double()).abs() > tolerance * (1 + expected.double().abs())
         if not wrong.any():
             return ""
@@ -218,7 +219,7 @@ def shown(value: Any) -> str:
     if isinstance(value, Tensor):
         if value.numel() <= 8:
             numbers = str(
-                (torch.round(value.double() * 1000) / 1000).tolist()
+                (torch.round(value.cpu().double() * 1000) / 1000).tolist()
                 if value.is_floating_point()
                 else value.tolist()
             )

@@ -1,6 +1,7 @@
 """Every number that this project claims, measured in one go: `minit2i evaluate`.
 
-Shares come with n and a 95 % Wilson interval. Nothing here is used to train, to tune or to choose.
+Shares of right answers come with n and a 95 % Wilson interval; recall at k, distances and decibels with n
+only. Nothing here is used to train, to tune or to choose.
 """
 
 from pathlib import Path
@@ -21,7 +22,7 @@ from .upscaler import measure_upscaler
 
 
 def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tuple[dict, Image.Image]:
-    """Measure the weights in `folder` with n pictures a figure. Returns the figures and the copy check.
+    """Measure the weights in `folder`, most figures with n pictures. Returns them and the copy check.
 
     Raises InputError if weights are missing or n is less than 2.
     """

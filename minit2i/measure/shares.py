@@ -5,7 +5,7 @@ from torch import Tensor
 
 from minit2i.metrics import wilson_interval
 
-# Seeds that no recipe uses, so that no picture measured here was trained on.
+# Seeds that no recipe uses, so that no scene measured here was trained on.
 REAL_SEED, OTHER_SEED = 101, 102
 
 

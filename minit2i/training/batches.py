@@ -86,11 +86,9 @@ def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15)
     # far.
     factor = 1 + jitter * (2 * one_each(pictures, generator) - 1)  # (B, 1, 1, 1)
     x, y = (jitter * (2 * one_each(pictures, generator) - 1) for _ in range(2))
-    still = torch.eye(2, 3, device=pictures.device)  # the identity, without a shift
-    place = still[None] / factor[:, 0] + torch.cat([x, y], dim=1)[..., 0] * still.new_tensor(
-        [0, 0, 1]
-    )  # (B, 2, 3)
-    grid = F.affine_grid(place, list(pictures.shape), align_corners=False)
+    grow = torch.eye(2, device=pictures.device) / factor[:, 0]  # (B, 2, 2)
+    shift = torch.cat([x, y], dim=1)[..., 0]  # (B, 2, 1)
+    grid = F.affine_grid(torch.cat([grow, shift], dim=2), list(pictures.shape), align_corners=False)
     moved = F.grid_sample(pictures.float() / 255, grid, align_corners=False)
     colour = torch.cat([one_each(pictures, generator) for _ in range(3)], dim=1)  # (B, 3, 1, 1)
     background = torch.where(one_each(pictures, generator) < 0.5, 1.0, colour)

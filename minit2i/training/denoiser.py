@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,7 +14,6 @@ from minit2i.clip import CLIP
 from minit2i.device import device
 from minit2i.pictures import to_float, to_pil
 from minit2i.scenes import draw_scene
-from minit2i.schedule import Schedule
 from minit2i.text2image import TextToImage
 from minit2i.tokenizer import Tokenizer, words_of
 from minit2i.unet import UNet, UNetConfig, denoising_loss
@@ -47,10 +45,6 @@ class DenoiserRecipe(Recipe):
     scenes: int = 40_000
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
 
-    @cached_property
-    def schedule(self) -> Schedule:
-        return Schedule.cosine().shifted(self.config.log_snr_shift)
-
     def load_data(self, folder: str | Path) -> DenoiserData:
         pictures, scenes = scene_pictures("train", self.scenes, self.config.picture_size, seed=1)
         return self.with_text(pictures, scenes, folder)
@@ -69,7 +63,7 @@ class DenoiserRecipe(Recipe):
         captions = drop_captions([self.caption(data.shown[i], rng) for i in some.tolist()], rng)
         with torch.no_grad():
             text = data.clip.text(data.tokenizer(captions).to(on))
-        return denoising_loss(model, self.schedule, x_0, text, generator, self.weighting)
+        return denoising_loss(model, self.config.schedule, x_0, text, generator, self.weighting)
 
     def augment(self, x_0: Tensor, generator: Generator) -> Tensor:
         """Scenes are varied enough as they are."""

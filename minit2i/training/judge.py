@@ -91,7 +91,7 @@ def soften(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def break_pictures(pictures: Tensor, generator: Generator) -> Tensor:
-    """Spoil pictures so that they are no scenes any more; half of them by smearing. B: a multiple of 6."""
+    """Spoil pictures so that they are no scenes any more; half of them by smearing. B: a multiple of 12."""
     others, smeared = pictures.chunk(2)
     kinds = (shuffle_tiles, half_denoise, blend)
     broken = [kind(part, generator) for kind, part in zip(kinds, others.chunk(3), strict=True)]
@@ -113,7 +113,7 @@ def half_denoise(pictures: Tensor, generator: Generator) -> Tensor:
     """What a poor denoiser makes of a scene: noise averaged over squares, which leaves blobs or specks."""
     result = []
     # The larger the squares over which noise was averaged, the more noise there may have been.
-    for part, square in zip(pictures.chunk(3), (2, 4, 8), strict=False):
+    for part, square in zip(pictures.chunk(2), (2, 4), strict=True):
         strength = square * (0.15 + 0.25 * one_each(part, generator))
         noisy = part + strength * normal_noise(*part.shape, generator=generator, device=part.device)
         coarse = F.interpolate(F.avg_pool2d(noisy, square), part.shape[-2:], mode="bicubic")
@@ -139,7 +139,7 @@ def smear(pictures: Tensor, generator: Generator) -> Tensor:
     A third is warped once; the others are the mean of two or of four copies, warped differently.
     """
     result = []
-    for part, copies, weakest in zip(pictures.chunk(3), (1, 2, 4), (1.4, 1.0, 1.0), strict=False):
+    for part, copies, weakest in zip(pictures.chunk(3), (1, 2, 4), (1.4, 1.0, 1.0), strict=True):
         strength = weakest + 2 * one_each(part, generator)
         result.append(sum(warp(part, strength, generator) for _ in range(copies)) / copies)
     melted = torch.cat(result)
@@ -154,7 +154,9 @@ def warp(pictures: Tensor, strength: Tensor, generator: Generator) -> Tensor:
     field = F.interpolate(coarse, (H, W), mode="bicubic").permute(0, 2, 3, 1)  # (B, H, W, 2), in pixels
     still = torch.eye(2, 3, device=pictures.device).expand(B, 2, 3)
     here = F.affine_grid(still, list(pictures.shape), align_corners=False)  # in halves of the frame
-    return F.grid_sample(pictures, here + 2 / W * field, padding_mode="border", align_corners=False)
+    # Kept to the middles of the outermost pixels: beyond the edge is what is at the edge.
+    where = (here + 2 / W * field).clamp(1 / W - 1, 1 - 1 / W)
+    return F.grid_sample(pictures, where, align_corners=False)
 
 
 def hills(pictures: Tensor, generator: Generator) -> Tensor:

@@ -124,7 +124,7 @@ def fit(
     batch_loss(model, generator): draws a batch with the generator and returns the scalar loss.
     Yields (step, loss) after the optimiser and the average have stepped; only then is it safe to save.
     With `steps` alone, the same seed gives the same weights on the same machine; with `minutes`, the clock
-    decides.
+    decides. Raises ValueError if neither is given.
     """
     if steps is None and minutes is None:
         raise ValueError("say how long to train: steps=... or minutes=...")

@@ -25,7 +25,7 @@ class Recipe:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def load_data(self, folder: str | Path) -> Any:
-        """Load pictures, words and the networks it needs (from `folder`), on `device()`: a NamedTuple."""
+        """Load pictures, words and the networks it needs (from `folder`), where batches are made."""
         raise NotImplementedError
 
     def build(self, data: Any) -> nn.Module:

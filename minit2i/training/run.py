@@ -1,6 +1,5 @@
 """What `minit2i train NAME` does: carry out a recipe, keep what it has learnt, and write the model card."""
 
-import csv
 import hashlib
 import platform
 import signal
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from minit2i.device import device
 from minit2i.errors import InputError
-from minit2i.files import data_file
+from minit2i.files import data_file, write_file
 from minit2i.pictures import save_image
 from minit2i.weights import fingerprint, save_model
 
@@ -51,7 +50,8 @@ def run(
     folder: where the weights are that it needs. Everything goes to the folder `out`: checkpoint.pt, loss.csv,
     sheet.png and, at the end, NAME.safetensors. Ctrl-C saves after the current step; `resume` goes on from
     there.
-    Returns the path of the weights. Raises InputError if something is missing or cannot be written.
+    Returns the path of the weights. Raises InputError if something is missing or cannot be written, and
+    KeyboardInterrupt after Ctrl-C, once all is saved.
     """
     out = Path(out)
     checkpoint, log = out / "checkpoint.pt", out / "loss.csv"
@@ -66,31 +66,37 @@ def run(
     if resume:
         training.load(checkpoint)
     rows = _rows_until(log, training.step) if resume else []
+    # Noted now: a commit, or new weights in `folder`, may come while it trains.
+    made_from = {
+        "machine": machine(),
+        "torch": torch.__version__,
+        "commit": commit(),
+        "data": data_hash(),
+        "needs": {other: fingerprint(other, folder) for other in recipe.needs},
+    }
 
     def keep() -> None:
         training.save(checkpoint)
+        write_file(log, "".join(f"{row}\n" for row in ["step,seconds,loss", *rows]).encode())
         save_image(recipe.sheet(training.average, data), out / "sheet.png")
 
     interrupted = []
     # Ctrl-C: finish the step first, then stop.
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
     bar = tqdm(total=steps, initial=training.step, desc=name, unit=" steps", smoothing=0.05)
-    with open(log, "w", newline="") as file, bar:
-        writer = csv.writer(file)
-        writer.writerows([["step", "seconds", "loss"], *rows])
+    with bar:
         mean, kept = None, training.seconds
         try:
             batch_loss = lambda model, generator: recipe.loss(model, data, generator)  # noqa: E731
             for step, loss in fit(training, batch_loss, steps=steps, minutes=minutes):
                 mean = loss if mean is None else 0.98 * mean + 0.02 * loss
-                writer.writerow([step, f"{training.seconds:.1f}", f"{loss:.5f}"])
+                rows.append(f"{step},{training.seconds:.1f},{loss:.5f}")
                 rate = bar.format_dict["rate"] or 0
                 left = f", {minutes - training.seconds / 60:.1f} min left" if minutes else ""
                 bar.set_postfix_str(f"loss {mean:.4f}, {rate * recipe.batch:.0f} pictures/s{left}")
                 bar.update()
                 if interrupted or training.seconds - kept > 120:
                     kept = training.seconds
-                    file.flush()
                     keep()
                 if interrupted:
                     break
@@ -106,12 +112,8 @@ def run(
         "steps": training.step,
         "batch": recipe.batch,
         "minutes": round(training.seconds / 60, 1),
-        "machine": machine(),
-        "torch": torch.__version__,
-        "commit": commit(),
-        "data": data_hash(),
         "loss": round(mean, 5) if mean else None,
-        "needs": {other: fingerprint(other, folder) for other in recipe.needs},
+        **made_from,
         **recipe.note(data),
     }
     path = out / f"{name}.safetensors"
@@ -119,12 +121,10 @@ def run(
     return path
 
 
-def _rows_until(log: Path, step: int) -> list[list[str]]:
-    """What the loss CSV held when the checkpoint was written (a killed run may have written more)."""
-    if not log.is_file():
-        return []
-    with open(log, newline="") as file:
-        return [row for row in list(csv.reader(file))[1:] if len(row) == 3 and int(row[0]) <= step]
+def _rows_until(log: Path, step: int) -> list[str]:
+    """The lines of the loss CSV up to the step of the checkpoint, without its heading."""
+    rows = log.read_text().splitlines()[1:] if log.is_file() else []
+    return [row for row in rows if int(row.split(",")[0]) <= step]
 
 
 def machine() -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -113,7 +112,7 @@ def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
     """Make the small picture from which the upscaler must find `high` again.
 
     All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as a generated or
-    a downloaded picture is, so that the upscaler learns not to sharpen grain. p_clean = 1 is for measuring.
+    a downloaded picture is, so that the upscaler learns not to sharpen grain. p_clean = 1 only shrinks.
 
     high: (B, 3, 4H, 4W) in [-1, 1]. Returns (B, 3, H, W) in [-1, 1].
     Raises ValueError when a side is no multiple of 4.
@@ -147,8 +146,6 @@ def _damage(picture: Tensor, generator: Generator) -> Tensor:
 
 def _jpeg(picture: Tensor, quality: int) -> Tensor:
     """Write the picture as JPEG and read it again: (3, H, W) in [-1, 1] to the same."""
-    pixels = ((picture + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()  # (H, W, 3)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    decoded = torch.from_numpy(np.array(Image.open(file))).to(picture)
-    return decoded.permute(2, 0, 1) / 127.5 - 1  # (3, H, W)
+    to_pil(picture[None])[0].save(file, "JPEG", quality=quality)
+    return to_tensor(Image.open(file))[0]

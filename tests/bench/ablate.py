@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from minit2i.files import WEIGHTS
 from minit2i.samplers import denoiser_of
-from minit2i.schedule import Schedule
 from minit2i.training.denoiser import DenoiserData, DenoiserRecipe
 from minit2i.training.loop import Training, fit
 from minit2i.unet import UNet
@@ -53,7 +52,7 @@ def variants() -> dict[str, dict]:
 def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
     """How far x_0_hat is off (mean squared) on n scenes, at t = 100, 200 ... 900, with the same noise for
     all."""
-    schedule = Schedule.cosine().shifted(model.config.log_snr_shift)
+    schedule = model.config.schedule
     generator = torch.Generator().manual_seed(SEED)
     total = 0.0
     for i in range(0, n, 64):
