@@ -23,7 +23,7 @@ def data_file(*parts: str) -> Path:
 def write_file(path: str | os.PathLike, content: bytes) -> None:
     """Write a file beside its place and then rename it into it, so that a crash leaves no half of one.
 
-    Raises OSError if it cannot be written.
+    Raises OSError, which names the file, if it cannot be written.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -33,5 +33,7 @@ def write_file(path: str | os.PathLike, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:  # a full disk does not say for which file
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
