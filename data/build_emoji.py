@@ -1,10 +1,11 @@
-"""Build data/emoji/train.parquet and data/scenes/parts.parquet from pinned npm packages.
+"""Build data/emoji/{train,test}.parquet and data/scenes/parts.parquet from pinned npm packages.
 
-The art is SVG, one drawing a concept and style. Every drawing becomes a 128x128 RGBA picture with the
-English name and keywords that the Unicode consortium gives it. The few drawings that scenes are composed
-of (minit2i/scenes.py) are also kept at 512x512, so that scenes are crisp at any size.
+The art is SVG, one drawing a concept and style. Every drawing becomes an RGBA picture with the English name
+and keywords that the Unicode consortium gives it: 128x128 in the styles that scenes are made of, 64x64 in
+the others. One style, which nothing is ever trained on, is the split `test`. The few drawings that scenes
+are composed of (minit2i/scenes.py) are also kept at 512x512, so that scenes are crisp at any size.
 
-    python data/build_emoji.py              # fetches four npm packages (needs `npm`), takes about a minute
+    python data/build_emoji.py              # fetches nine npm packages (needs `npm`), takes about a minute
     python data/build_emoji.py --npm DIR    # keeps the fetched packages in DIR and uses those already there
 
 The output is the same, byte for byte, each time it is made with the versions in PACKAGES and
@@ -18,6 +19,7 @@ import re
 import subprocess
 import tarfile
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +34,18 @@ PACKAGES = {  # style -> package
     "noto": "@iconify-json/noto@1.2.9",
     "fluent": "@iconify-json/fluent-emoji-flat@1.2.6",
     "twemoji": "@iconify-json/twemoji@1.2.5",
+    "fxemoji": "@iconify-json/fxemoji@1.2.2",
+    "noto-v1": "@iconify-json/noto-v1@1.2.5",
+    "fluent-3d": "@iconify-json/fluent-emoji@1.2.7",
+    "high-contrast": "@iconify-json/fluent-emoji-high-contrast@1.2.6",
+    "emojione": "@iconify-json/emojione@1.2.3",
     "names": "cldr-annotations-full@48.2.0",
 }
-STYLES = ("noto", "fluent", "twemoji")
+STYLES = ("noto", "fluent", "twemoji")  # scenes are made of these, so they are kept larger
+MORE_STYLES = ("fxemoji", "noto-v1", "fluent-3d", "high-contrast")
+TEST_STYLE = "emojione"
+RUDE = "🖕"  # no picture for a classroom
+MISNAMED = {"fxemoji": "💏🪟⌨"}  # the name is the same and the drawing is of something else
 
 # What scenes are composed of: the word that scenes use, and the character that it is drawn by.
 ANIMALS = {
@@ -104,18 +115,32 @@ def is_wanted(text: str) -> bool:
     """Say whether a character sequence is a concept of its own: no skin tones, no country flags."""
     skin = any(0x1F3FB <= ord(c) <= 0x1F3FF for c in text)
     flag = any(0x1F1E6 <= ord(c) <= 0x1F1FF or 0xE0000 <= ord(c) <= 0xE007F for c in text)
-    return not (skin or flag)
+    return not (skin or flag or text == RUDE)
+
+
+def squeezed(name: str) -> str:
+    """A name without what packages write differently: "White-Heavy Check Mark" -> "whiteheavycheckmark"."""
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 class Art:
-    """One style's drawings, looked up by character."""
+    """One style's drawings, looked up by character.
 
-    def __init__(self, package: dict[str, dict]):
+    Some packages do not say which character a drawing is of. There `known`, squeezed name -> character, does.
+    """
+
+    def __init__(self, package: dict[str, dict], known: dict[str, str]):
         self.icons = package["icons"]
         self.license = package["info"]["license"]["spdx"]
         self.names = {characters(code): name for code, name in package["chars"].items()}
+        if not self.names:
+            for name in [*self.icons["icons"], *self.icons.get("aliases", {})]:
+                if squeezed(name) in known:
+                    self.names.setdefault(known[squeezed(name)], name)
         self.groups = {
-            name: group for group, names in package["metadata"]["categories"].items() for name in names
+            name: group
+            for group, names in package["metadata"].get("categories", {}).items()
+            for name in names
         }
 
     def svg(self, text: str, without: str = "") -> str:
@@ -183,18 +208,29 @@ def main() -> None:
     parser.add_argument("--npm", type=Path, help="folder that keeps the npm packages")
     folder = parser.parse_args().npm or Path(tempfile.mkdtemp())
     packages = {key: read_package(spec, folder) for key, spec in PACKAGES.items()}
-    art = {style: Art(packages[style]) for style in STYLES}
     names = packages["names"]["annotations"]["annotations"]["annotations"]
+    art = {style: Art(packages[style], {}) for style in STYLES}
+    concepts = [
+        text for text in sorted(filter(is_wanted, names)) if sum(text in a.names for a in art.values()) >= 2
+    ]
+    known: dict[str, str] = {}  # by the packages' own names first, then Unicode's
+    for name_in in (
+        *(art[style].names.get for style in STYLES),
+        lambda text: names[text]["tts"][0],
+        lambda text: unicodedata.name(text, "") if len(text) == 1 else "",
+    ):
+        for text in concepts:
+            known.setdefault(squeezed(name_in(text) or ""), text)
+    known.pop("", None)
+    art |= {style: Art(packages[style], known) for style in (*MORE_STYLES, TEST_STYLE)}
 
-    emoji = []
-    for text in sorted(filter(is_wanted, names)):
-        styles = [style for style in STYLES if text in art[style].names]
-        if len(styles) < 2:
-            continue
+    splits: dict[str, list[dict]] = {"train": [], "test": []}
+    for text in concepts:
+        styles = [s for s in art if text in art[s].names and text not in MISNAMED.get(s, "")]
         for style in styles:
-            emoji.append(
+            splits["test" if style == TEST_STYLE else "train"].append(
                 {
-                    "image": encode(draw(art[style].svg(text), 128)),
+                    "image": encode(draw(art[style].svg(text), 128 if style in STYLES else 64)),
                     "style": style,
                     "name": names[text]["tts"][0],
                     "keywords": names[text]["default"],
@@ -203,7 +239,8 @@ def main() -> None:
                     "license": art[style].license,
                 }
             )
-    write(emoji, EMOJI_FEATURES, HERE / "emoji" / "train.parquet")
+    for split, emoji in splits.items():
+        write(emoji, EMOJI_FEATURES, HERE / "emoji" / f"{split}.parquet")
 
     parts = []
     for kind, table in {"animal": ANIMALS, "headwear": HEADWEAR, "eyewear": EYEWEAR}.items():

@@ -18,7 +18,7 @@ from .render import render
 from .scenes import SPLITS, Scene, draw_scene
 
 SETS = {  # name -> what it is
-    "emoji": "things, animals, food and signs drawn in three styles of art, with name and keywords",
+    "emoji": "things, animals, food and signs drawn in eight styles of art, with name and keywords",
     "fashion_mnist": "ten kinds of clothing in 28x28 grey pixels",
     "photos": "a handful of photographs in the public domain",
     "scenes": "animals with a hat, glasses and a background, composed on demand from emoji",

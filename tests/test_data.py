@@ -1,10 +1,12 @@
 """The embedded sets, sets of the hub, and what a missing network does."""
 
 import hashlib
+import json
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
@@ -45,12 +47,18 @@ def test_every_row_has_a_licence(path):
 
 def test_third_party_texts_are_there():
     texts = {path.stem: path.read_text() for path in (DATA / "third_party").glob("*.txt")}
-    assert set(texts) == {"noto-emoji", "fluent-emoji", "twemoji", "cldr", "fashion-mnist", "photos"}
+    assert set(texts) == {
+        "noto-emoji", "fluent-emoji", "twemoji", "fxemoji", "emojione", "cldr", "fashion-mnist", "photos", "scowl",
+    }  # fmt: skip
     assert all(len(text) > 1000 for text in texts.values())
 
 
 def test_emoji_concepts_styles_and_what_is_left_out():
-    table = pq.read_table(DATA / "emoji/train.parquet").drop_columns("image").to_pylist()
+    table = [
+        row
+        for split in ("train", "test")
+        for row in pq.read_table(DATA / f"emoji/{split}.parquet").drop_columns("image").to_pylist()
+    ]
     styles = {}
     for row in table:
         styles.setdefault(row["codepoint"], set()).add(row["style"])
@@ -58,6 +66,7 @@ def test_emoji_concepts_styles_and_what_is_left_out():
         assert not any(0x1F3FB <= point <= 0x1F3FF for point in points), f"skin tone: {row['name']}"
         assert not any(0x1F1E6 <= point <= 0x1F1FF for point in points), f"country flag: {row['name']}"
         assert not any(0xE0020 <= point <= 0xE007F for point in points), f"regional flag: {row['name']}"
+        assert row["codepoint"] != "1f595"
         assert row["name"]
         assert row["group"]
     assert sum(len(kinds) >= 2 for kinds in styles.values()) >= 1300
@@ -70,6 +79,25 @@ def test_emoji_rows():
     assert row["image"].size == (128, 128)
     assert row["image"].mode == "RGBA"
     assert row["caption"] == row["name"]
+
+
+def test_one_style_of_emoji_is_kept_from_training_and_the_data_sheet_counts_them():
+    train, test = load("emoji"), load("emoji", "test")
+    counts = Counter(train["style"]) + Counter(test["style"])
+    assert set(test["style"]) == {"emojione"}
+    assert "emojione" not in train["style"]
+    assert set(test["codepoint"]) <= set(train["codepoint"])
+    datasheet = (DATA / "README.md").read_text()
+    for style, count in counts.items():
+        assert f"| {style} | {count:,} | " in datasheet
+    assert f"{len(train):,} drawings of {len(set(train['codepoint'])):,} concepts" in datasheet
+
+
+def test_common_words_are_plain():
+    words = json.loads((DATA / "words/common.json").read_text())
+    assert len(words) > 3000
+    assert words == sorted(set(words))
+    assert all(word.isascii() and word.islower() and word.isalpha() for word in words)
 
 
 def test_fashion_mnist_rows():

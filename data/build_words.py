@@ -1,0 +1,44 @@
+"""Build data/words/common.json, about 3,800 common English words, from a pinned Debian package.
+
+SCOWL (Atkinson 2020) sorts English words by how common they are; these are its lists of size 10, without
+possessives ("cat's") and without what has no place in a classroom.
+
+    python data/build_words.py              # fetches the package (needs `apt-get` and `dpkg-deb`)
+    python data/build_words.py --deb FILE   # uses a package file that is there already
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PACKAGE = "scowl=2020.12.07-2"
+LISTS = ("english-words.10", "american-words.10", "british-words.10")
+LEFT_OUT = {"gun", "hell", "kill", "killed", "killing", "kills", "sex"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--deb", type=Path, help="the package file, if it is there already")
+    deb = parser.parse_args().deb
+    with tempfile.TemporaryDirectory() as folder:
+        if deb is None:
+            subprocess.run(["apt-get", "download", PACKAGE], cwd=folder, check=True)
+            deb = next(Path(folder).glob("*.deb"))
+        subprocess.run(["dpkg-deb", "-x", deb, folder], check=True)
+        source = Path(folder) / "usr/share/dict/scowl"
+        words = {word for name in LISTS for word in (source / name).read_text("latin-1").split()}
+    kept = sorted(word for word in words if re.fullmatch("[a-z]{2,}", word) and word not in LEFT_OUT)
+    path = HERE / "words" / "common.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(kept, indent=0) + "\n")
+    print(f"{path.relative_to(HERE)}: {len(kept)} words, {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
