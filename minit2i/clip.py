@@ -30,10 +30,10 @@ class CLIPConfig:
     depth: int = 3
     heads: int = 5
     text_width: int = 128
-    text_depth: int = 2
+    text_depth: int = 3
     text_heads: int = 4
-    vocabulary: int = 2048
-    context: int = 32
+    vocabulary: int = 4096
+    context: int = 64
     embedding: int = 128
 
 
@@ -80,15 +80,19 @@ class ImageTower(nn.Module):
         self.norm_out = nn.LayerNorm(width)
         self.project = nn.Linear(width, config.embedding, bias=False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] -> (B, E), not yet normalised."""
+    def tokens(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, L, D): what each patch knows; a class token comes first."""
         x = self.stem(pictures).flatten(2).transpose(1, 2)  # (B, patches, D)
         if self.class_token is not None:
             x = torch.cat([self.class_token.expand(len(x), 1, -1), x], dim=1)  # (B, 1 + patches, D)
         x = self.norm_in(x + self.position)
         for block in self.blocks:
             x = block(x)
-        x = self.norm_out(x)
+        return self.norm_out(x)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, E), not yet normalised."""
+        x = self.tokens(pictures)
         # After a convolutional stem each token knows what it sees, so their mean learns faster than a class
         # token
         return self.project(x[:, 0] if self.class_token is not None else x.mean(dim=1))
@@ -162,3 +166,20 @@ def contrastive_loss(scores: Tensor) -> Tensor:
     right = torch.arange(len(scores), device=scores.device)
     # L = (CE(rows) + CE(columns)) / 2
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+
+
+def many_right_loss(scores: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+    """The same where a picture fits several texts and a text several pictures: each right pair should beat
+    all wrong ones of its row, and of its column; right ones do not compete with each other.
+
+    scores: (B, N). right, wrong: bool (B, N); what is neither is left alone. Returns a scalar.
+    With the diagonal right and all else wrong it is `contrastive_loss`. Source: Khosla et al. 2020 (many
+    right answers); Yeh et al. 2022 (they do not compete).
+    """
+    total = 0.0
+    for s, yes, no in ((scores, right, wrong), (scores.T, right.T, wrong.T)):
+        # L_ij = log(1 + sum over wrong k of e^(s_ik - s_ij)), the mean over the right j of each row i
+        rivals = s.masked_fill(~no, -torch.inf).logsumexp(dim=1, keepdim=True)
+        losses = F.softplus(rivals - s).masked_fill(~yes, 0).sum(1) / yes.sum(1).clamp(min=1)
+        total = total + losses.sum() / yes.any(1).sum() / 2
+    return total

@@ -26,7 +26,7 @@ from .samplers import Step, trajectory
 from .tokenizer import Tokenizer, words_of
 from .unet import UNet
 from .upscaler import Upscaler, upscale
-from .weights import find, load_model, load_tokenizer, read_card
+from .weights import beside, find, load_model, load_tokenizer, read_card
 
 SIZES = (64, 256, 1024)
 
@@ -57,7 +57,8 @@ class TextToImage:
         model = load_model(denoiser, folder)
         upscaler = load_model("upscaler", folder) if model.config.channels == 3 else None
         words = read_card(find(denoiser, folder)).get("words")
-        clip, tokenizer = load_model("clip", folder), load_tokenizer(folder)
+        heard_through = beside(denoiser, folder)
+        clip, tokenizer = load_model("clip", heard_through), load_tokenizer(heard_through)
         return cls(clip, tokenizer, model, upscaler, None if words is None else set(words))
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:

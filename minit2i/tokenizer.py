@@ -9,7 +9,7 @@ Shapes: B texts, L tokens of the longest of them.
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import torch
@@ -66,19 +66,29 @@ class Tokenizer:
         """Learn merges from texts until the vocabulary has the wanted size (or no pair occurs twice)."""
         counts = Counter(word for text in texts for word in words_of(text))
         spelt = {word: spell(word) for word in counts}
+        pairs: Counter[tuple[int, int]] = Counter()  # how often each pair of neighbours occurs,
+        words_with: dict[tuple[int, int], set[str]] = defaultdict(set)  # and where
+
+        def count(word: str, times: int) -> None:
+            for pair in zip(spelt[word], spelt[word][1:], strict=False):
+                pairs[pair] += times
+                words_with[pair].add(word)
+
+        for word in counts:
+            count(word, counts[word])
         merges = []
         while len(merges) < vocabulary - 2 * BYTES - 3:
-            pairs = Counter()
-            for word, ids in spelt.items():
-                for pair in zip(ids, ids[1:], strict=False):
-                    pairs[pair] += counts[word]
             # Among equally frequent pairs the smallest ids win: the same texts give the same tokenizer.
-            best, count = min(pairs.items(), key=lambda item: (-item[1], item[0]), default=(None, 0))
-            if count < 2:
+            best, times = min(pairs.items(), key=lambda item: (-item[1], item[0]), default=(None, 0))
+            if times < 2:
                 break
             new = 2 * BYTES + len(merges)
             merges.append(best)
-            spelt = {word: join(ids, best, new) for word, ids in spelt.items()}
+            for word in words_with.pop(best):  # only these change
+                count(word, -counts[word])
+                spelt[word] = join(spelt[word], best, new)
+                count(word, counts[word])
+            del pairs[best]
         return cls(merges, context)
 
     def encode_word(self, word: str) -> tuple[int, ...]:

@@ -89,7 +89,7 @@ def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     try:
         tensors = load_file(path)
         sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(header["config"]).items()}
-        needs = json.loads(header["card"]).get("needs", {})
+        json.loads(header["card"])
         if digest(tensors) != header["sha256"]:
             raise InputError(f"{path} is damaged: its numbers do not match the hash in its header")
         model = network(config(**sizes))
@@ -99,13 +99,28 @@ def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not hold weights for {network.__name__}: {reason}") from error
+    beside(name, folder)
+    return model.eval().to(device())
+
+
+def beside(name: str, folder: str | Path = WEIGHTS) -> Path:
+    """The folder of the weights that a network was trained with: `folder`, or WEIGHTS/earlier.
+
+    Raises InputError if neither has them.
+    """
+    path = find(name, folder)
+    needs = json.loads(_read_header(path)["card"]).get("needs", {})
+    # The shipped denoisers know the words as an earlier CLIP encodes them.
+    earlier = Path(WEIGHTS, "earlier")
+    if needs and earlier.is_dir() and all(fingerprint(other, earlier) == needs[other] for other in needs):
+        return earlier
     for other, wanted in needs.items():
         if fingerprint(other, folder) != wanted:
             raise InputError(
                 f"{path} was trained with another {other} than {find(other, folder)}: use the two that "
                 f"belong together, or train it anew with: minit2i train {name} --weights {folder}"
             )
-    return model.eval().to(device())
+    return Path(folder)
 
 
 def load_tokenizer(folder: str | Path = WEIGHTS) -> Tokenizer:

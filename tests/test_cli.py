@@ -174,7 +174,8 @@ def test_search_names_the_style_of_emoji(run, monkeypatch):
     monkeypatch.setattr(data, "load", lambda name: few)
     code, out, _ = run("search", "sad")
     assert code == 0
-    assert {line.rsplit(", ")[-1] for line in out[:-1]} <= {"noto", "fluent", "twemoji"}
+    styles = {"noto", "fluent", "twemoji", "fxemoji", "noto-v1", "fluent-3d", "high-contrast", "emojione"}
+    assert {line.rsplit(", ")[-1] for line in out[:-1]} <= styles
 
 
 def test_search_in_a_folder_leaves_out_what_it_cannot_read(run, photo):
@@ -183,8 +184,9 @@ def test_search_in_a_folder_leaves_out_what_it_cannot_read(run, photo):
     Path("broken.png").write_bytes(b"\x89PNG")
     Path("notes.txt").write_text("no picture")
     code, out, err = run("search", "sad", "--dir", ".", "-o", "sheet.png")
-    assert (code, len(out), len(err)) == (0, 3, 1)
+    assert (code, len(out), len(err)) == (0, 3, 2)
     assert "broken.png" in err[0]
+    assert "little of photographs" in err[1]
     assert {line.split()[-1] for line in out} == {"photo.png", "deep/other.png", "sheet.png"}
 
 

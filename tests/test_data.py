@@ -48,7 +48,8 @@ def test_every_row_has_a_licence(path):
 def test_third_party_texts_are_there():
     texts = {path.stem: path.read_text() for path in (DATA / "third_party").glob("*.txt")}
     assert set(texts) == {
-        "noto-emoji", "fluent-emoji", "twemoji", "fxemoji", "emojione", "cldr", "fashion-mnist", "photos", "scowl",
+        "noto-emoji", "fluent-emoji", "twemoji", "fxemoji", "emojione", "cldr", "fashion-mnist", "photos",
+        "scowl",
     }  # fmt: skip
     assert all(len(text) > 1000 for text in texts.values())
 

@@ -1,7 +1,9 @@
 """The report: complete, with intervals that hold the value, and with baselines that mean what they say."""
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,12 +11,16 @@ from minit2i import scenes
 from minit2i.errors import InputError
 from minit2i.judge import QUESTIONS, Judge, JudgeConfig
 from minit2i.measure import clothes
-from minit2i.measure.clip import measure_clip
+from minit2i.measure.clip import measure_naming, measure_swaps
+from minit2i.measure.probes import linear_probe, middles
 from minit2i.measure.report import evaluate, print_report
 from minit2i.measure.scenes import attributes, copy_check
 from minit2i.measure.shares import quantiles, share
+from minit2i.measure.wording import read
 from minit2i.pictures import to_tensor
-from minit2i.render import render
+from minit2i.render import PAINTS, render
+from minit2i.scenes import COLOURS, Scene
+from minit2i.training.batches import scene_pictures
 from minit2i.unet import UNet, UNetConfig
 from minit2i.weights import save_model
 
@@ -76,11 +82,11 @@ def test_the_report_has_what_a_program_would_read(report):
             assert entry["interval"][0] <= entry["value"] <= entry["interval"][1]
     assert report["frechet"]["real"] < report["frechet"]["generated"]  # untrained weights draw no scenes
     assert set(report["clip"]) >= {
-        "swap_animal",
-        "swap_headwear",
-        "swap_colour",
-        "animal_naming",
-        "emoji_noto",
+        *(f"swap_{name}" for name in ("animal", "headwear", "colour", "eyewear", "background", "hat")),
+        *(f"animal_naming{noise}" for noise in ("", "_noised_quarter", "_noised_half")),
+        *("wording_prompts", "wording_attributes", "caption_plain", "caption_meaningless"),
+        *("emoji_noto", "emoji_high-contrast", "emoji_never_seen_emojione"),
+        *("probe_animal", "probe_eyewear", "probe_place", "middle_place"),
     }
 
 
@@ -121,20 +127,82 @@ def test_the_two_halves_of_real_clothes_have_no_picture_in_common(monkeypatch):
     assert not (real[:, None] == others[None]).flatten(2).all(2).any()
 
 
-def test_an_animal_is_named_with_the_article_that_training_uses(monkeypatch):
-    asked = []
+class Spy:
+    """A matcher to whom everything is alike, and who notes what it was asked."""
 
-    class Spy:
+    def __init__(self):
+        self.asked = []
+        self.model = SimpleNamespace(embed_pictures=lambda pixels: torch.ones(len(pixels), 2))
+
+    def embed(self, pictures):
+        return torch.ones(len(pictures), 2)
+
+    def embed_texts(self, texts):
+        self.asked.extend(texts)
+        return torch.ones(len(texts), 2)
+
+
+def test_an_animal_is_named_with_the_article_that_training_uses():
+    spy = Spy()
+    measure_naming(spy, *scene_pictures("held_out", 2, 64, seed=0))
+    assert "an owl" in spy.asked
+    assert not [text for text in spy.asked if text.startswith("a owl")]
+
+
+# ---- CLIP ----
+
+
+def test_swapped_captions_differ_in_one_attribute_and_what_is_alike_counts_as_wrong():
+    spy = Spy()
+    pixels, shown = scene_pictures("held_out", 12, 64, seed=0)
+    result = measure_swaps(spy, pixels, shown)
+    assert {entry["value"] for entry in result.values()} == {0.0}
+    own, swapped = spy.asked[36:48], spy.asked[48:60]  # of the third pair of lists, the colours
+    for scene, a, b in zip(shown, own, swapped, strict=True):
+        assert scene.colour in a
+        assert {*a.split()} ^ {*b.split()} <= {*COLOURS, "a", "an"}
+    eyewear = spy.asked[72:96]
+    assert all("glasses" in text for text in eyewear)
+    hats = list(zip(spy.asked[-24:-12], spy.asked[-12:], strict=True))
+    assert all(("no hat" in a) != ("no hat" in b) for a, b in hats)
+
+
+def test_a_matcher_that_knows_colours_reads_colours():
+    class Colours:
+        """Embeds a hat's colour and nothing else, of texts by the word, of pictures by the nearest paint."""
+
+        paints = torch.tensor([PAINTS["hats"][colour][1] for colour in COLOURS]).float()
+
         def embed(self, pictures):
-            return torch.ones(len(pictures), 2)
+            x = torch.stack([torch.from_numpy(np.array(p)).float() for p in pictures]).flatten(1, 2)
+            near = (x[:, :, None] - self.paints).norm(dim=3) < 30  # (B, pixels, colours)
+            return near.float().mean(1)
 
         def embed_texts(self, texts):
-            asked.extend(texts)
-            return torch.ones(len(texts), 2)
+            return torch.tensor([[float(c in text) for c in COLOURS] for text in texts])
 
-    measure_clip(Spy(), n=2)
-    assert "an owl" in asked
-    assert not [text for text in asked if text.startswith("a owl")]
+    matcher, right = Colours(), 0
+    for i, colour in enumerate(COLOURS):
+        asked = {"animal": "cow", "headwear": "sun hat", "colour": colour, "background": "grey"}
+        [answers] = read(matcher, [f"a cow in a {colour} sun hat"], asked, i)
+        assert answers.keys() == asked.keys()
+        right += answers["colour"] == colour
+    assert right >= 7
+
+
+def test_a_linear_probe_finds_a_linear_answer():
+    generator = torch.Generator().manual_seed(0)
+    known, asked = (torch.randn(n, 10, generator=generator) * 3 + 1 for n in (500, 50))
+    W = torch.randn(10, 2, generator=generator)
+    torch.testing.assert_close(linear_probe(known, known @ W + 4, asked), asked @ W + 4, rtol=0.1, atol=0.3)
+
+
+def test_the_middle_of_a_head_is_where_the_scene_is_moved_to():
+    a, b = (Scene("cat", "none", "none", "none", "grey", "noto", x=x, size=0.8) for x in (0.0, 0.05))
+    (x_a, y_a), (x_b, y_b) = middles([a, b]).tolist()
+    assert x_b - x_a == pytest.approx(0.05)
+    assert y_b == pytest.approx(y_a)
+    assert x_a == pytest.approx(0.5, abs=0.05)
 
 
 def test_quantiles():

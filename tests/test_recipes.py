@@ -10,10 +10,13 @@ from torch import Generator, Tensor, nn
 from minit2i.clip import CLIP, CLIPConfig
 from minit2i.device import device
 from minit2i.errors import InputError
+from minit2i.prompts import ANY
+from minit2i.scenes import Scene, held_out
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import on_backgrounds, scene_pictures
-from minit2i.training.clip import groups_by, half_alike
+from minit2i.training.clip import ClipRecipe, alike_scenes, emoji_caption, fits, groups_by, half_alike
 from minit2i.training.loop import Training
+from minit2i.training.restyle import CHANGES, hue, outline, palette, restyle
 from minit2i.training.run import RECIPES
 from minit2i.training.upscaler import UpscalerData
 from minit2i.unet import UNet, UNetConfig
@@ -83,18 +86,113 @@ def test_the_device_is_the_one_that_was_named(monkeypatch):
         device()
 
 
+# ---- CLIP's batches ----
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_no_picture_is_twice_in_a_batch_and_half_of_them_are_alike(seed):
+def test_no_concept_is_twice_in_a_batch_and_half_of_them_are_alike(seed):
     groups = groups_by([[i % 7, -1 - i % 11] for i in range(400)])
     chosen = half_alike(400, groups, 96, random.Random(seed))
     assert len(chosen) == len(set(chosen)) == 96
     of_a_group = max(len(set(chosen) & set(group)) for group in groups)
-    assert of_a_group >= 16
+    assert of_a_group >= 8
     assert half_alike(400, groups, 96, random.Random(seed)) == chosen
 
 
 def test_groups_name_nobody_twice():
-    assert groups_by([["cat", "cat"]] * 16 + [["dog"]] * 15) == [list(range(16))]
+    assert groups_by([["cat", "cat"]] * 8 + [["dog"]] * 7) == [list(range(8))]
+
+
+@pytest.fixture(scope="module")
+def clip_data():
+    return ClipRecipe(styles=("noto", "high-contrast")).load_data("no folder")
+
+
+def test_a_batch_of_emoji_holds_each_concept_in_two_styles_side_by_side(clip_data):
+    rows = ClipRecipe().emoji_rows(clip_data, 128, random.Random(0))
+    assert len(set(rows)) == 128
+    entries = [clip_data.entries[row] for row in rows]
+    pairs = list(zip(entries[::2], entries[1::2], strict=True))
+    alike = [a["codepoint"] == b["codepoint"] and a["style"] != b["style"] for a, b in pairs]
+    assert sum(alike) > 0.8 * len(pairs)  # a few concepts are drawn in one style only, and shift the pairs
+
+
+def test_a_text_fits_all_emoji_that_have_its_words(clip_data):
+    row = next(i for i, entry in enumerate(clip_data.entries) if entry["name"] == "crying face")
+    for seed in range(20):
+        text, keys = emoji_caption(clip_data.entries[row], random.Random(seed))
+        fitting = clip_data.tags[:, [clip_data.tag[key] for key in keys]].all(1)
+        assert fitting[row]
+        for i in fitting.nonzero()[0]:
+            entry = clip_data.entries[i]
+            assert entry["name"] == "crying face" or all(key in entry["keywords"] for key in keys), text
+
+
+def test_families_of_scenes_are_alike_and_none_is_held_out():
+    chosen = alike_scenes(64, random.Random(0))
+    assert len(chosen) == 64
+    assert not any(held_out(s.animal, s.headwear, s.colour) for s in chosen)
+    names = ("animal", "headwear", "eyewear", "background")  # a colour goes with the hat
+    for i in range(0, 64, 8):
+        for scene in chosen[i + 1 : i + 8]:
+            assert sum(getattr(scene, name) != getattr(chosen[i], name) for name in names) <= 2
+            assert (scene.headwear == "none") == (scene.colour == "none")
+
+
+def test_fits_reads_what_is_said_and_leaves_open_what_is_not():
+    cat = Scene("cat", "crown", "red", "none", "blue", "noto")
+    bare = dataclasses.replace(cat, headwear="none", colour="none")
+    says = [
+        {},
+        {"animal": "cat"},
+        {"headwear": ANY},
+        {"headwear": "none"},
+        {"headwear": ANY, "colour": "blue"},
+    ]
+    assert fits([cat, bare], says).tolist() == [
+        [True, True, True, False, False],
+        [True, True, False, True, False],
+    ]
+
+
+# ---- Augmentation ----
+
+
+@pytest.mark.parametrize("name", ["palette", *CHANGES])
+def test_a_change_of_style_keeps_shape_and_range_and_follows_the_seed(name):
+    x = torch.rand(32, 3, 16, 16) * 2 - 1
+    changed = restyle(x, Generator().manual_seed(0), (name,))
+    assert changed.shape == x.shape
+    assert changed.abs().max() <= 1
+    touched = (changed != x).flatten(1).any(1)
+    assert 0 < touched.sum() < 32
+    assert torch.equal(changed, restyle(x, Generator().manual_seed(0), (name,)))
+    assert torch.equal(restyle(x, Generator(), ()), x)
+
+
+def test_a_palette_is_that_of_the_other_of_the_pair():
+    dark, bright = torch.randn(1, 3, 32, 32) * 0.05 - 0.5, torch.randn(1, 3, 32, 32) * 0.2 + 0.4
+    changed = palette(torch.cat([dark, bright]), Generator())
+    assert abs(changed[0].mean() - 0.4) < 0.02
+    assert changed[0].std() > 2 * dark.std()
+    assert len(palette(torch.rand(3, 3, 8, 8), Generator())) == 3  # the last of an odd number has no other
+
+
+def test_turning_the_hue_keeps_grey_and_brightness():
+    x = torch.rand(16, 3, 8, 8)
+    turned = hue(x, Generator().manual_seed(0))
+    torch.testing.assert_close(turned.mean(1), x.mean(1))
+    assert (turned - x).abs().max() > 0.1
+    plain = x[:, :1].expand_as(x)
+    torch.testing.assert_close(hue(plain, Generator()), plain)
+
+
+def test_an_outline_is_white_where_nothing_changes():
+    x = -torch.ones(1, 3, 16, 16)
+    x[..., 8:] = 1
+    lines = outline(x, Generator())
+    assert (lines[..., :6] == 1).all()
+    assert (lines[..., 7:9] < 0).all()
 
 
 def test_a_picture_on_a_background_grows_and_shrinks_alike():

@@ -102,8 +102,16 @@ def run_search(args) -> None:
     out, matcher, cache = check_output(args.out), load_matcher(args), None
     if args.dir:
         names, pictures = pictures_in(Path(args.dir))
+        print(
+            "minit2i: this CLIP learnt from emoji and other drawings: expect little of photographs",
+            file=sys.stderr,
+        )
     else:
         rows = data.load(args.data)
+        if args.data == "emoji":  # the style that no training saw, too
+            from datasets import concatenate_datasets
+
+            rows = concatenate_datasets([rows, data.load("emoji", "test")])
         columns = [rows[c] for c in ("name", "style") if c in rows.column_names] or [rows["caption"]]
         names = [", ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
         pictures = rows["image"]

@@ -13,7 +13,7 @@ from minit2i.files import WEIGHTS
 from minit2i.judge import QUESTIONS
 from minit2i.search import Matcher
 from minit2i.text2image import TextToImage
-from minit2i.weights import load_model
+from minit2i.weights import load_model, load_tokenizer
 
 from .clip import measure_clip
 from .clothes import measure_clothes
@@ -35,7 +35,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
         "seed": seed,
         **scenes,
         "fashion": measure_clothes(clothes, load_model("judge-fashion", folder), n, seed),
-        "clip": measure_clip(Matcher(t2i.clip, t2i.tokenizer), n),
+        "clip": measure_clip(Matcher(load_model("clip", folder), load_tokenizer(folder)), n),
         "upscaler": measure_upscaler(t2i.upscaler, max(1, n // 20)),
     }, sheet
 

@@ -8,6 +8,7 @@ the bytes of float32; `pictures.to_float` makes the [-1, 1] of the models.
 """
 
 import itertools
+import math
 import random
 
 import numpy as np
@@ -30,23 +31,30 @@ def scene_pictures(
     """Render the first n scenes of these styles. Returns uint8 (n, 3, size, size), and what is in them."""
     numbered = (draw_scene(seed, index, split) for index in itertools.count())
     scenes = list(itertools.islice((scene for scene in numbered if scene.style in styles), n))
-    pictures = np.empty((n, size, size, 3), np.uint8)
-    bar = tqdm(scenes, f"rendering {split} scenes", leave=False, delay=1)
-    for i, scene in enumerate(bar):
+    return render_all(scenes, size), scenes
+
+
+def render_all(scenes: list[Scene], size: int = 64) -> Tensor:
+    """Render scenes, with a progress bar if there are many. Returns uint8 (n, 3, size, size)."""
+    pictures = np.empty((len(scenes), size, size, 3), np.uint8)
+    for i, scene in enumerate(tqdm(scenes, "rendering scenes", leave=False, delay=1)):
         pictures[i] = render(scene, size)
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(), scenes
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
 
 
-def emoji_pictures(size: int, styles: tuple[str, ...] = STYLES) -> tuple[Tensor, list[dict]]:
-    """All emoji of these styles: premultiplied RGBA, uint8 (N, 4, size, size); their names and keywords."""
-    rows = load("emoji")
-    rows = rows.select([i for i, style in enumerate(rows["style"]) if style in styles])
+def emoji_pictures(
+    size: int, styles: tuple[str, ...] | None = STYLES, split: str = "train"
+) -> tuple[Tensor, list[dict]]:
+    """All emoji of these styles (None: of every style of the split): premultiplied RGBA, uint8
+    (N, 4, size, size); and what else the set says of them."""
+    rows = load("emoji", split)
+    rows = rows.select([i for i, style in enumerate(rows["style"]) if styles is None or style in styles])
     pictures, entries = [], []
     for row in tqdm(rows, "reading emoji", leave=False, delay=1):
         # Premultiplied ("RGBa"), so that shrinking does not mix in the colour of invisible pixels.
         premultiplied = row["image"].convert("RGBA").convert("RGBa")
         pictures.append(np.asarray(premultiplied.resize((size, size), Image.Resampling.BOX)))
-        entries.append({"name": row["name"], "keywords": row["keywords"], "style": row["style"]})
+        entries.append({key: row[key] for key in ("name", "keywords", "style", "codepoint")})
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous(), entries
 
 
@@ -76,18 +84,20 @@ def python_rng(generator: Generator) -> random.Random:
 # ---- Augmentation ----
 
 
-def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15) -> Tensor:
+def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15, turn: float = 0.0) -> Tensor:
     """Lay premultiplied RGBA pictures (B, 4, H, W) uint8, moved and resized a little, on plain colours.
 
     jitter: they are resized by a factor from 1 - jitter to 1 + jitter, and moved by as much of half the
-    frame. Half of the backgrounds are white. Returns (B, 3, H, W) in [-1, 1].
+    frame; turn: turned by up to this many degrees. Half of the backgrounds are white. Returns (B, 3, H, W)
+    in [-1, 1].
     """
     # affine_grid says where each output pixel looks, so a picture grows by a factor if it looks 1 / factor as
     # far.
     factor = 1 + jitter * (2 * one_each(pictures, generator) - 1)  # (B, 1, 1, 1)
-    x, y = (jitter * (2 * one_each(pictures, generator) - 1) for _ in range(2))
-    grow = torch.eye(2, device=pictures.device) / factor[:, 0]  # (B, 2, 2)
-    shift = torch.cat([x, y], dim=1)[..., 0]  # (B, 2, 1)
+    x, y, angle = (2 * one_each(pictures, generator) - 1 for _ in range(3))
+    cos, sin = (f(math.radians(turn) * angle[:, 0]) / factor[:, 0] for f in (torch.cos, torch.sin))
+    grow = torch.cat([torch.cat([cos, -sin], dim=2), torch.cat([sin, cos], dim=2)], dim=1)  # (B, 2, 2)
+    shift = jitter * torch.cat([x, y], dim=1)[..., 0]  # (B, 2, 1)
     grid = F.affine_grid(torch.cat([grow, shift], dim=2), list(pictures.shape), align_corners=False)
     moved = F.grid_sample(pictures.float() / 255, grid, align_corners=False)
     colour = torch.cat([one_each(pictures, generator) for _ in range(3)], dim=1)  # (B, 3, 1, 1)

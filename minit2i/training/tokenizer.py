@@ -1,17 +1,22 @@
-"""The tokenizer's vocabulary: from the captions of training scenes and the words for emoji."""
+"""The tokenizer's vocabulary: from what people type, the words for emoji, and common English."""
 
+import json
 import random
 
-from minit2i.captions import caption
 from minit2i.data import load
+from minit2i.files import data_file
+from minit2i.prompts import request
 from minit2i.scenes import draw_scene
 from minit2i.tokenizer import Tokenizer
 
 
 def train_tokenizer() -> Tokenizer:
-    """Learn the merges from scene captions of the training split and from emoji names and keywords."""
+    """Learn the merges from prompts for scenes of the training split, from emoji names and keywords, and from
+    common words, so that none of them is spelt letter by letter."""
     rng = random.Random(0)
-    texts = [caption(draw_scene(0, index, "train"), rng) for index in range(20_000)]
+    texts = [request(draw_scene(0, index, "train"), rng).text for index in range(20_000)]
+    texts += 20 * json.loads(data_file("scenes", "wording.json").read_text())["endings"]
     for row in load("emoji").select_columns(["name", "keywords"]):
         texts += [row["name"]] * 3 + row["keywords"]
-    return Tokenizer.train(texts)
+    texts += 30 * json.loads(data_file("words", "common.json").read_text())
+    return Tokenizer.train(texts, vocabulary=4096, context=64)

@@ -1,0 +1,82 @@
+"""What did each idea bring CLIP, at equal minutes? python tests/bench/clip_trials.py [--minutes 6]
+
+Each trial trains a CLIP of its own without the style `fxemoji`, which stands in for the style that is really
+never seen: that one is measured once, and nothing may be chosen by it. Scenes and prompts are those meant for
+looking at while one works. Finished trials are kept in runs/; the same
+command goes on where it stopped.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from common import RUNS, append_row, machine, print_table, read_rows
+
+from minit2i.files import WEIGHTS
+from minit2i.measure.clip import measure_swaps, retrieval
+from minit2i.measure.wording import measure_wording
+from minit2i.search import Matcher
+from minit2i.training.batches import scene_pictures
+from minit2i.training.clip import ClipRecipe
+from minit2i.training.run import run
+from minit2i.weights import find, load_model, load_tokenizer
+
+SEEN = ("noto", "fluent", "twemoji", "noto-v1", "fluent-3d", "high-contrast")
+PLAIN = {"changes": (), "turn": 0.0, "jitter": 0.15}
+TRIALS = {
+    "three styles, as before": {**PLAIN, "styles": SEEN[:3], "together": 1, "many_right": False},
+    "+ three more styles": {**PLAIN, "together": 1, "many_right": False},
+    "+ many right answers": {**PLAIN, "together": 1},
+    "+ each concept in two styles": PLAIN,
+    "+ turned and resized": {"changes": ()},
+    "+ palettes mixed": {"changes": ("palette",)},
+    "+ all changes of style": {},
+    "all, batches of 384": {"batch": 384},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=6, help="of training each (%(default)s)")
+    parser.add_argument("--only", nargs="*", choices=list(TRIALS), help="some of the trials")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FOLDER", help="of the tokenizer")
+    args = parser.parse_args()
+    table = RUNS / f"clip-trials-{args.minutes:g}.csv"
+    done = {row["trial"] for row in read_rows(table)}
+    for name, settings in TRIALS.items():
+        if name in done or args.only and name not in args.only:
+            continue
+        out = RUNS / "clip-trials" / name.replace(" ", "-").replace(",", "").replace("+", "")
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copy(find("tokenizer", args.weights), out)  # since weights are used with the one they know
+        recipe = ClipRecipe(**{"styles": SEEN, **settings})
+        resume = (out / "checkpoint.pt").is_file()
+        run("clip", recipe, args.weights, out, minutes=args.minutes, resume=resume)
+        append_row(table, {"trial": name, **grade(Matcher(load_model("clip", out), load_tokenizer(out)))})
+    print(f"{machine()}. Trained for {args.minutes:g} minutes each.\n")
+    print_table(read_rows(table))
+
+
+def grade(matcher: Matcher) -> dict:
+    """Retrieval in the style left out and in those seen, swaps on training scenes, prompts to look at."""
+    pixels, shown = scene_pictures("train", 1200, 64, seed=201)
+    hats = [i for i, scene in enumerate(shown) if scene.headwear != "none"][:1000]
+    swaps = measure_swaps(matcher, pixels[hats], [shown[i] for i in hats])
+    left_out, seen = retrieval(matcher, "fxemoji"), [retrieval(matcher, style) for style in SEEN]
+    wording = measure_wording(matcher, "look")
+    return {
+        "style left out, R@1": percent(left_out["r_at_1"]),
+        "R@10": percent(left_out["r_at_10"]),
+        "styles seen, R@1": percent(sum(s["r_at_1"] for s in seen) / len(seen)),
+        **{name.replace("_", " "): percent(entry["value"]) for name, entry in swaps.items()},
+        "prompts": percent(wording["wording_prompts"]["value"]),
+        "attributes": percent(wording["wording_attributes"]["value"]),
+    }
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+if __name__ == "__main__":
+    main()
