@@ -112,7 +112,7 @@ def hat_phrase(scene: Scene, rng: random.Random, says: dict[str, str]) -> str:
 
 def eyewear_phrase(scene: Scene, rng: random.Random, says: dict[str, str]) -> str:
     """ "cool shades", "no glasses", or nothing."""
-    if rng.random() < (0.85 if scene.eyewear == "none" else 0.1):
+    if rng.random() < (0.75 if scene.eyewear == "none" else 0.1):
         return ""
     says["eyewear"] = scene.eyewear
     if scene.eyewear == "none":

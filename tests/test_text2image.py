@@ -82,7 +82,7 @@ def test_impossible_wishes_are_refused_in_one_line(tiny):
 
 
 def test_the_shipped_weights_fit_in_25_megabytes():
-    files = list(WEIGHTS.glob("*.safetensors"))
+    files = list(WEIGHTS.rglob("*.safetensors"))
     assert {file.stem for file in files} == set(RECIPES)
     assert sum(file.stat().st_size for file in files) < 25e6
     for file in files:

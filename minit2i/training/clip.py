@@ -190,8 +190,11 @@ def alike_scenes(count: int, rng: random.Random, family: int = 8) -> list[Scene]
             names = rng.sample(
                 ("animal", "headwear", "colour", "eyewear", "background"), rng.choice((1, 1, 1, 2))
             )
-            changes = {name: getattr(other, name) for name in names} | {"style": other.style}
-            changes |= {name: getattr(other, name) for name in ("x", "y", "size")}
+            changes = {name: getattr(other, name) for name in ("style", "x", "y", "size")}
+            for name in names:
+                changes[name] = rng.choice(
+                    [value for value in ATTRIBUTES[name] if value != getattr(first, name)]
+                )
             scene = dataclasses.replace(first, **changes)
             if scene.headwear == "none":
                 scene = dataclasses.replace(scene, colour="none")
