@@ -157,7 +157,7 @@ def test_swapped_captions_differ_in_one_attribute_and_what_is_alike_counts_as_wr
     pixels, shown = scene_pictures("held_out", 12, 64, seed=0)
     result = measure_swaps(spy, pixels, shown)
     assert {entry["value"] for entry in result.values()} == {0.0}
-    own, swapped = spy.asked[36:48], spy.asked[48:60]  # of the third pair of lists, the colours
+    own, swapped = spy.asked[48:60], spy.asked[60:72]  # of the third swap, the colours
     for scene, a, b in zip(shown, own, swapped, strict=True):
         assert scene.colour in a
         assert {*a.split()} ^ {*b.split()} <= {*COLOURS, "a", "an"}

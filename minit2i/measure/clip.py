@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from minit2i.captions import full_caption, short_caption, with_article
 from minit2i.data import load
+from minit2i.device import device
 from minit2i.layers import in_batches
 from minit2i.metrics import retrieval_at_k
 from minit2i.pictures import to_float
@@ -38,7 +39,7 @@ def measure_clip(matcher: Matcher, n: int) -> dict:
 @torch.no_grad()
 def embed(matcher: Matcher, pixels: Tensor) -> Tensor:
     """uint8 pictures (N, 3, H, W) -> (N, E) of length 1."""
-    return in_batches(lambda part: matcher.model.embed_pictures(to_float(part)), pixels)
+    return in_batches(lambda part: matcher.model.embed_pictures(to_float(part.to(device()))), pixels)
 
 
 # ---- Scenes ----
@@ -62,13 +63,10 @@ def measure_swaps(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict:
         others = [changed(scene, name, values, i) for i, scene in enumerate(shown)]
         result |= swap(name, pictures, [caption(s) for s in shown], [caption(s) for s in others])
     bare = [dataclasses.replace(scene, headwear="none", colour="none") for scene in shown]
-    own, other = zip(
-        *((s, b) if i % 2 else (b, s) for i, (s, b) in enumerate(zip(shown, bare, strict=True))), strict=True
-    )
-    pictures = torch.where(
-        torch.arange(len(shown))[:, None] % 2 == 1, pictures, embed(matcher, render_all(bare))
-    )
-    return result | swap("hat", pictures, [full_caption(s) for s in own], [full_caption(s) for s in other])
+    pairs = list(enumerate(zip(bare, shown, strict=True)))
+    own, other = [pair[i % 2] for i, pair in pairs], [pair[1 - i % 2] for i, pair in pairs]
+    captions = [full_caption(s) for s in own], [full_caption(s) for s in other]
+    return result | swap("hat", embed(matcher, render_all(own)), *captions)
 
 
 def changed(scene: Scene, attribute: str, choices: tuple[str, ...], i: int) -> Scene:
@@ -96,7 +94,7 @@ def measure_naming(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict
             eps = normal_noise(*x.shape, generator=generator, device=x.device)
             x = schedule.add_noise(x, eps, torch.full((len(x),), int(noise * schedule.T)))
         with torch.no_grad():
-            pictures = in_batches(matcher.model.embed_pictures, x)
+            pictures = in_batches(matcher.model.embed_pictures, x.to(device()))
         result[f"animal_naming{label}"] = share((pictures @ names.T).argmax(1).cpu() == right)
     return result
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from minit2i.clip import ImageTower
+from minit2i.device import device
 from minit2i.layers import in_batches
 from minit2i.pictures import to_float
 from minit2i.render import layout
@@ -42,7 +43,7 @@ def measure_probes(tower: ImageTower, pixels: Tensor, shown: list[Scene]) -> dic
 @torch.no_grad()
 def tokens(tower: ImageTower, pixels: Tensor) -> Tensor:
     """All tokens of each picture, side by side: (N, L * D)."""
-    return in_batches(lambda part: tower.tokens(to_float(part)).flatten(1), pixels).cpu()
+    return in_batches(lambda part: tower.tokens(to_float(part.to(device()))).flatten(1), pixels).cpu()
 
 
 def linear_probe(known: Tensor, targets: Tensor, asked: Tensor, ridge: float = 1.0) -> Tensor:

@@ -16,11 +16,15 @@ from minit2i import scenes
 from minit2i.clip import Text
 from minit2i.files import WEIGHTS
 from minit2i.render import render
+from minit2i.search import Matcher
 from minit2i.text2image import TextToImage
+from minit2i.training.clip import ClipRecipe
 from minit2i.training.denoiser import DenoiserRecipe
 from minit2i.training.loop import Training, fit
+from minit2i.training.recipe import Recipe
 from minit2i.unet import UNet
 from minit2i.upscaler import upscale
+from minit2i.weights import find, load_model, load_tokenizer, read_card
 
 PROMPT = "a cat wearing a blue baseball cap"
 
@@ -80,21 +84,26 @@ def forward_flops(model: UNet, batch: int) -> int:
     return counter.get_total_flops()
 
 
-def training_speed(folder: str, seconds: float) -> tuple[float, float, float]:
-    """Train the denoiser for a moment: pictures/s, its GFLOP/s, and sgemm's before and after."""
-    recipe = DenoiserRecipe(scenes=2000)
+def step_seconds(recipe: Recipe, folder: str, seconds: float) -> tuple[float, Training]:
+    """Train for a moment: how long a step takes (the median), and the training."""
     data = recipe.load_data(folder)
     training = Training(recipe.build(data), recipe.lr, recipe.weight_decay, recipe.decay)
-    before, clock = sgemm(), []
+    clock = []
     for step, _ in fit(training, lambda model, generator: recipe.loss(model, data, generator), minutes=60):
         clock.append(training.seconds)
         if step >= 4 and training.seconds - clock[0] > seconds:
             break
+    return statistics.median(b - a for a, b in itertools.pairwise(clock)), training
+
+
+def denoiser_speed(folder: str, seconds: float) -> tuple[float, float, float]:
+    """Train the denoiser for a moment: pictures/s, its GFLOP/s, and sgemm's before and after."""
+    recipe, before = DenoiserRecipe(scenes=2000), sgemm()
+    a_step, training = step_seconds(recipe, folder, seconds)
     peak = (before + sgemm()) / 2
-    step_seconds = statistics.median(b - a for a, b in itertools.pairwise(clock))
     # Backwards costs two times forwards: once for the gradient of the weights, once for that of the input.
     flops = 3 * forward_flops(training.model, recipe.batch)
-    return recipe.batch / step_seconds, flops / step_seconds / 1e9, peak
+    return recipe.batch / a_step, flops / a_step / 1e9, peak
 
 
 def main() -> None:
@@ -128,7 +137,17 @@ def main() -> None:
     seconds = min(timings(lambda: [render(scene, 64) for scene in some]))
     row("scenes rendered at 64x64, one core", f"{len(some) / seconds:.0f} /s", ">= 500 /s")
 
-    pictures, gflops, peak = training_speed(args.weights, args.seconds)
+    matcher = Matcher(load_model("clip", args.weights), load_tokenizer(args.weights))
+    shown, texts = torch.zeros(16, 3, 64, 64), 64 * [PROMPT]
+    with torch.no_grad():
+        seconds = min(timings(lambda: matcher.model(shown, matcher.tokenizer(texts))))
+    row("CLIP: 16 pictures scored against 64 texts", f"{1000 * seconds:.0f} ms", "<= 60 ms")
+    a_step, _ = step_seconds(ClipRecipe(), args.weights, args.seconds)
+    steps = read_card(find("clip", args.weights))["steps"]
+    row("training CLIP", f"{ClipRecipe().batch / a_step:.0f} pictures/s")
+    row(f"the {steps:,} steps of its weights", f"{steps * a_step / 60:.0f} minutes", "<= 60 minutes")
+
+    pictures, gflops, peak = denoiser_speed(args.weights, args.seconds)
     row("training the denoiser", f"{pictures:.0f} pictures/s, {gflops:.0f} GFLOP/s")
     row(f"its share of sgemm ({peak:.0f} GFLOP/s just then)", f"{100 * gflops / peak:.0f} %", ">= 65 %")
 
