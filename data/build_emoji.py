@@ -206,8 +206,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--npm", type=Path, help="folder that keeps the npm packages")
-    folder = parser.parse_args().npm or Path(tempfile.mkdtemp())
-    packages = {key: read_package(spec, folder) for key, spec in PACKAGES.items()}
+    folder = parser.parse_args().npm
+    with tempfile.TemporaryDirectory() as temporary:
+        packages = {key: read_package(spec, folder or Path(temporary)) for key, spec in PACKAGES.items()}
     names = packages["names"]["annotations"]["annotations"]["annotations"]
     art = {style: Art(packages[style], {}) for style in STYLES}
     concepts = [

@@ -1,7 +1,7 @@
-"""Build data/words/common.json, about 3,800 common English words, from a pinned Debian package.
+"""Build data/words/common.json, about 4,000 common English words, from a pinned Debian package.
 
 SCOWL (Atkinson 2020) sorts English words by how common they are; these are its lists of size 10, without
-possessives ("cat's") and without what has no place in a classroom.
+possessives ("cat's"), names, single letters, and what has no place in a classroom.
 
     python data/build_words.py              # fetches the package (needs `apt-get` and `dpkg-deb`)
     python data/build_words.py --deb FILE   # uses a package file that is there already

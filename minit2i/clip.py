@@ -174,12 +174,12 @@ def many_right_loss(scores: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
 
     scores: (B, N). right, wrong: bool (B, N); what is neither is left alone. Returns a scalar.
     With the diagonal right and all else wrong it is `contrastive_loss`. Source: Khosla et al. 2020 (many
-    right answers); Yeh et al. 2022 (they do not compete).
+    right answers), Feeney & Hughes 2023 (they do not compete).
     """
     total = 0.0
-    for s, yes, no in ((scores, right, wrong), (scores.T, right.T, wrong.T)):
+    for s, good, bad in ((scores, right, wrong), (scores.T, right.T, wrong.T)):  # rows, then columns
         # L_ij = log(1 + sum over wrong k of e^(s_ik - s_ij)), the mean over the right j of each row i
-        rivals = s.masked_fill(~no, -torch.inf).logsumexp(dim=1, keepdim=True)
-        losses = F.softplus(rivals - s).masked_fill(~yes, 0).sum(1) / yes.sum(1).clamp(min=1)
-        total = total + losses.sum() / yes.any(1).sum() / 2
+        rivals = s.masked_fill(~bad, -torch.inf).logsumexp(dim=1, keepdim=True)  # e^-inf adds nothing
+        losses = F.softplus(rivals - s).masked_fill(~good, 0).sum(1) / good.sum(1).clamp(min=1)
+        total = total + losses.sum() / good.any(1).sum() / 2
     return total

@@ -1,21 +1,18 @@
-"""From a scene to what people type: politeness, clutter, mistakes, and somewhere in it what they want to see.
+"""From a scene to what people ask for: a prompt, and what it states of the picture.
 
-A text tower knows only words that it has met, and takes anything else for a sign of something. So it has to
-meet all that people type, beside pictures that show what they meant: then it learns which words carry
-meaning, and that "please", "4k" or "xqz!!!" carry none.
+A caption names things in one order by one word each. People say "kitty" and "ball cap", name the hat first,
+use two sentences, leave things out, or ask for "no hat". A prompt also keeps what it states, so that we know
+of any picture whether the prompt is true of it.
 """
 
-import json
 import random
 import re
-from string import ascii_lowercase
 from typing import NamedTuple
 
 from .captions import with_article
-from .files import data_file
+from .clutter import WORDING, cluttered, pick
 from .scenes import Scene
 
-WORDING = json.loads(data_file("scenes", "wording.json").read_text())
 ANY = "any"  # said of headwear: "a hat" may be any of them
 
 
@@ -26,36 +23,34 @@ class Prompt(NamedTuple):
     says: dict[str, str]
 
 
+NOTHING = Prompt("", {})
+
+
 def prompt(scene: Scene, rng: random.Random, meaningless: list[str]) -> Prompt:
     """Ask for a scene as people do. All that is said is true.
 
-    meaningless: words to throw in, see `meaningless_words`.
+    meaningless: words to throw in, see `clutter.meaningless_words`.
     """
     text, says = request(scene, rng)
-    if rng.random() < 0.35:
-        text = f"{pick('openings', rng)} {text}"
-    if rng.random() < 0.3:
-        for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
-            text += rng.choice((", ", ", ", " ", ". ", " - ", "! ")) + pick("endings", rng)
-    return Prompt(garbled(text, rng, meaningless) if rng.random() < 0.5 else text, says)
+    return Prompt(cluttered(text, rng, meaningless), says)
 
 
 def request(scene: Scene, rng: random.Random) -> Prompt:
     """Say what a scene shows in one of four orders, with some of it left out."""
-    says: dict[str, str] = {}
-    animal, hat = animal_phrase(scene, rng, says), hat_phrase(scene, rng, says)
-    eyewear, place = eyewear_phrase(scene, rng, says), place_phrase(scene, rng, says)
+    animal = animal_phrase(scene, rng)
+    hat = NOTHING if "headwear" in animal.says else hat_phrase(scene, rng)
+    eyewear, place = eyewear_phrase(scene, rng), place_phrase(scene, rng)
+    says = animal.says | hat.says | eyewear.says | place.says
+    pieces = (animal.text, hat.text, eyewear.text, place.text)
     form = rng.random()
     if form < 0.12:
-        text = keywords(animal, hat, eyewear, place, rng)
+        text = keywords(*pieces, rng)
     elif form < 0.22:
-        text = sentences(animal, hat, eyewear, place, rng)
+        text = sentences(*pieces, rng)
     elif form < 0.36 and "colour" in says:
-        text = f"{hat} {pick('hat on', rng)} {animal}"
-        text += f" {rng.choice(('with', 'and', 'wearing', ',', 'who has'))} {eyewear}" if eyewear else ""
-        text += f" {pick('placed', rng)} {place}" if place else ""
+        text = hat_first(*pieces, rng)
     else:
-        text = plain(animal, hat, eyewear, place, rng)
+        text = plain(*pieces, rng)
     if rng.random() < 0.15:
         text += rng.choice((" ", ", ")) + pick("clauses", rng)
     if rng.random() < 0.04:
@@ -64,20 +59,14 @@ def request(scene: Scene, rng: random.Random) -> Prompt:
     return Prompt(re.sub(r"\s+", " ", text).replace(" ,", ",").strip(), says)
 
 
-def pick(key: str, rng: random.Random) -> str:
-    """One of the phrases that the file has for something."""
-    return rng.choice(WORDING[key])
+# ---- The pieces ----
 
 
-# ---- The pieces: each notes in `says` what it states ----
-
-
-def animal_phrase(scene: Scene, rng: random.Random, says: dict[str, str]) -> str:
+def animal_phrase(scene: Scene, rng: random.Random) -> Prompt:
     """ "a sleepy kitten", "professor owl", "the tiny hatless pig", rarely "something"."""
     if rng.random() < 0.03:
-        return phrase(pick("nobody", rng), rng)
-    says["animal"] = scene.animal
-    noun = word(scene.animal, rng)
+        return Prompt(phrase(pick("nobody", rng), rng), {})
+    says, noun = {"animal": scene.animal}, word(scene.animal, rng)
     if rng.random() < 0.25:
         noun = pick("faces", rng).format(noun)
     for _ in range(rng.choice((0, 0, 0, 0, 0, 1, 1, 2))):
@@ -85,52 +74,50 @@ def animal_phrase(scene: Scene, rng: random.Random, says: dict[str, str]) -> str
     if scene.headwear == "none" and rng.random() < 0.1:
         says["headwear"] = "none"
         noun = f"{pick('bare before', rng)} {noun}"
-    return f"{pick('titles', rng)} {noun}" if rng.random() < 0.04 else phrase(noun, rng)
+    return Prompt(f"{pick('titles', rng)} {noun}" if rng.random() < 0.04 else phrase(noun, rng), says)
 
 
-def hat_phrase(scene: Scene, rng: random.Random, says: dict[str, str]) -> str:
+def hat_phrase(scene: Scene, rng: random.Random) -> Prompt:
     """ "a nice blue baseball cap", "a cap in blue", "a blue hat", "no hat", or nothing."""
     if scene.headwear == "none":
-        if "headwear" in says or rng.random() < 0.35:
-            return ""
-        says["headwear"] = "none"
-        return pick("bare", rng)
+        return NOTHING if rng.random() < 0.35 else Prompt(pick("bare", rng), {"headwear": "none"})
     if rng.random() < 0.05:
-        return ""
+        return NOTHING
     vague = rng.random() < 0.06
-    says["headwear"] = ANY if vague else scene.headwear
+    says = {"headwear": ANY if vague else scene.headwear}
     noun = "hat" if vague else word(scene.headwear, rng)
     extra = f"{pick('thing adjectives', rng)} " if rng.random() < 0.18 else ""
     if rng.random() < 0.05:
-        return phrase(extra + noun, rng)
-    says["colour"] = scene.colour
-    colour = word(scene.colour, rng)
+        return Prompt(phrase(extra + noun, rng), says)
+    says["colour"], colour = scene.colour, word(scene.colour, rng)
     if rng.random() < 0.1:
-        return phrase(extra + noun, rng) + pick("colour after", rng).format(colour)
-    return phrase(f"{colour} {extra}{noun}" if rng.random() < 0.04 else f"{extra}{colour} {noun}", rng)
+        return Prompt(phrase(extra + noun, rng) + pick("colour after", rng).format(colour), says)
+    noun = f"{colour} {extra}{noun}" if rng.random() < 0.04 else f"{extra}{colour} {noun}"
+    return Prompt(phrase(noun, rng), says)
 
 
-def eyewear_phrase(scene: Scene, rng: random.Random, says: dict[str, str]) -> str:
+def eyewear_phrase(scene: Scene, rng: random.Random) -> Prompt:
     """ "cool shades", "no glasses", or nothing."""
     if rng.random() < (0.75 if scene.eyewear == "none" else 0.1):
-        return ""
-    says["eyewear"] = scene.eyewear
+        return NOTHING
+    says = {"eyewear": scene.eyewear}
     if scene.eyewear == "none":
-        return pick("clear", rng)
+        return Prompt(pick("clear", rng), says)
     noun = word(scene.eyewear, rng)
-    return noun if noun.startswith("a ") or rng.random() < 0.85 else f"{pick('thing adjectives', rng)} {noun}"
+    if noun.startswith("a ") or rng.random() < 0.85:
+        return Prompt(noun, says)
+    return Prompt(f"{pick('thing adjectives', rng)} {noun}", says)
 
 
-def place_phrase(scene: Scene, rng: random.Random, says: dict[str, str]) -> str:
-    """ "a plain mint green wall", or nothing."""
+def place_phrase(scene: Scene, rng: random.Random) -> Prompt:
+    """ "a plain mint green wall", "with mint green behind it", or nothing."""
     if rng.random() < 0.45:
-        return ""
-    says["background"] = scene.background
-    colour = rng.choice(WORDING["backgrounds"][scene.background])
+        return NOTHING
+    says, colour = {"background": scene.background}, rng.choice(WORDING["backgrounds"][scene.background])
     if rng.random() < 0.08:
-        return pick("only colour", rng).format(colour)
+        return Prompt(pick("only colour", rng).format(colour), says)
     extra = f"{pick('place adjectives', rng)} " if rng.random() < 0.12 else ""
-    return phrase(f"{extra}{colour} {pick('background', rng)}", rng)
+    return Prompt(phrase(f"{extra}{colour} {pick('background', rng)}", rng), says)
 
 
 def word(name: str, rng: random.Random) -> str:
@@ -147,7 +134,7 @@ def phrase(noun: str, rng: random.Random) -> str:
     return noun if chance < 0.88 else f"{pick('small words', rng)} {noun}"
 
 
-# ---- Their orders ----
+# ---- Their orders; an empty piece is left out ----
 
 
 def plain(animal: str, hat: str, eyewear: str, place: str, rng: random.Random) -> str:
@@ -157,14 +144,22 @@ def plain(animal: str, hat: str, eyewear: str, place: str, rng: random.Random) -
         text += rng.choice((" ", ", ")) + pick("clauses", rng)
     worn = [thing for thing in (hat, eyewear) if thing]
     # What is denied comes last: "no hat and glasses" would deny both.
-    if hat in WORDING["bare"] or eyewear not in WORDING["clear"] and rng.random() < 0.2:
+    if hat in WORDING["bare"] or (eyewear not in WORDING["clear"] and rng.random() < 0.2):
         worn.reverse()
     if worn:
         verb = rng.choice(("", "", "", ",", "is")) if denied(worn[0]) else pick("verbs", rng)
         text += f" {verb} " + rng.choice((" and ", " and ", ", ", " & ", " plus ", " with ")).join(worn)
     if place and rng.random() < 0.12:
-        return f"{pick('placed', rng)} {place}{rng.choice((', ', ' '))}{text}"
-    return f"{text} {pick('placed', rng)} {place}" if place else text
+        return f"{where(place, rng)}{rng.choice((', ', ' '))}{text}"
+    return f"{text} {where(place, rng)}"
+
+
+def hat_first(animal: str, hat: str, eyewear: str, place: str, rng: random.Random) -> str:
+    """ "a blue baseball cap on a cat with glasses, in front of a green background"."""
+    text = f"{hat} {pick('hat on', rng)} {animal}"
+    if eyewear:
+        text += f" {rng.choice(('with', 'and', 'wearing', ',', 'who has'))} {eyewear}"
+    return f"{text} {where(place, rng)}"
 
 
 def keywords(animal: str, hat: str, eyewear: str, place: str, rng: random.Random) -> str:
@@ -179,7 +174,7 @@ def sentences(animal: str, hat: str, eyewear: str, place: str, rng: random.Rando
     """ "a blue baseball cap; a cat wears it; behind it is green", in two or more short sentences."""
 
     def said(key: str, part: str) -> str:
-        return part if denied(part) else pick(key, rng).format(part)
+        return part if denied(part) or complete(part) else pick(key, rng).format(part)
 
     parts = [said("animal sentences", animal)]
     if hat and not denied(hat) and rng.random() < 0.3:
@@ -193,56 +188,16 @@ def sentences(animal: str, hat: str, eyewear: str, place: str, rng: random.Rando
     return rng.choice((". ", ". ", "; ", ", ", "! ", "... ")).join(parts)
 
 
+def where(place: str, rng: random.Random) -> str:
+    """Put "on", "in front of" or the like before a place, unless it needs none ("with blue behind it")."""
+    return place if complete(place) or not place else f"{pick('placed', rng)} {place}"
+
+
+def complete(part: str) -> bool:
+    """Whether a piece begins with a word that ties it to the others."""
+    return part.startswith(("with ", "and "))
+
+
 def denied(part: str) -> bool:
     """Whether a piece says that something is not there."""
     return part in WORDING["bare"] or part in WORDING["clear"]
-
-
-# ---- What changes nothing ----
-
-
-def meaningless_words(seen: bool) -> list[str]:
-    """Common English words that name nothing in our pictures: one half to train with, the other to measure.
-
-    seen: True gives the half that trainings throw in, False the other one.
-    """
-    common = json.loads(data_file("words", "common.json").read_text())
-    meant = set(re.findall("[a-z]+", json.dumps(WORDING)))
-    unused = [word for word in common if word not in meant and len(word) > 2]
-    return [word for word in unused if (random.Random(word).random() < 0.5) == seen]
-
-
-def with_words(text: str, words: list[str], rng: random.Random) -> str:
-    """Put words into a text, each at a place of its own."""
-    parts = text.split()
-    for extra in words:
-        parts.insert(rng.randint(0, len(parts)), extra)
-    return " ".join(parts)
-
-
-def garbled(text: str, rng: random.Random, meaningless: list[str]) -> str:
-    """Throw in words, letters and signs that mean nothing, and mistype some."""
-    if rng.random() < 0.4:
-        text = with_words(text, rng.sample(meaningless, rng.choice((1, 1, 2, 3, 4))), rng)
-    if rng.random() < 0.15:
-        letters = "".join(rng.choices(ascii_lowercase, k=rng.randint(1, 8)))
-        text = with_words(text, [rng.choice((letters, letters, str(rng.randrange(10_000))))], rng)
-    if rng.random() < 0.35:
-        text = " ".join(mistyped(part, rng) if rng.random() < 0.15 else part for part in text.split())
-    if rng.random() < 0.1:
-        text = f'"{text}"'
-    if rng.random() < 0.4:
-        text += pick("signs", rng) * rng.choice((1, 1, 1, 2, 3, 5))
-    if rng.random() < 0.08:
-        text = text.replace(" ", rng.choice(("_", "-", "  ", " / ")))
-    return text.replace(",", "") if rng.random() < 0.15 else text
-
-
-def mistyped(word: str, rng: random.Random) -> str:
-    """Drop a letter of a word of at least four, double it, or swap it with the next one."""
-    if len(word) < 4 or not word.isalpha():
-        return word
-    i = rng.randrange(1, len(word) - 1)
-    before, letter, after = word[:i], word[i], word[i + 1 :]
-    swapped = before + after[0] + letter + after[1:]
-    return rng.choice((before + after, before + 2 * letter + after, swapped))

@@ -1,4 +1,4 @@
-"""Words to numbers: byte-pair encoding, learned from our own captions.
+"""Words to numbers: byte-pair encoding, learned from what people type and from common English.
 
 A text starts as bytes, so nothing is ever unknown. Training joins the pair of neighbours that occurs most
 often into a new token, again and again: frequent words become one token, rare ones stay in pieces.

@@ -99,12 +99,12 @@ def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not hold weights for {network.__name__}: {reason}") from error
-    beside(name, folder)
+    beside(name, folder)  # raises if it does not belong to them
     return model.eval().to(device())
 
 
 def beside(name: str, folder: str | Path = WEIGHTS) -> Path:
-    """The folder of the weights that a network was trained with: `folder`, or WEIGHTS/earlier.
+    """The folder of the weights that a network was trained with: WEIGHTS/earlier, or else `folder`.
 
     Raises InputError if neither has them.
     """

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from minit2i.captions import full_caption, short_caption, with_article
 from minit2i.data import load
-from minit2i.device import device
+from minit2i.device import device_of
 from minit2i.layers import in_batches
 from minit2i.metrics import retrieval_at_k
 from minit2i.pictures import to_float
@@ -39,7 +39,8 @@ def measure_clip(matcher: Matcher, n: int) -> dict:
 @torch.no_grad()
 def embed(matcher: Matcher, pixels: Tensor) -> Tensor:
     """uint8 pictures (N, 3, H, W) -> (N, E) of length 1."""
-    return in_batches(lambda part: matcher.model.embed_pictures(to_float(part.to(device()))), pixels)
+    on = device_of(matcher.model)
+    return in_batches(lambda part: matcher.model.embed_pictures(to_float(part.to(on))), pixels)
 
 
 # ---- Scenes ----
@@ -48,13 +49,14 @@ def embed(matcher: Matcher, pixels: Tensor) -> Tensor:
 def measure_swaps(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict:
     """Does each picture fit its own caption better than one in which a single attribute is another?
 
-    pixels: uint8 (N, 3, H, W); shown: the N scenes, all with hats. For `hat` every other hat is taken off.
+    pixels: uint8 (N, 3, H, W); shown: the N scenes, all with hats. For `hat` every second scene is drawn
+    without its hat.
     """
     pictures = embed(matcher, pixels)
 
     def swap(name: str, pictures: Tensor, own: list[str], swapped: list[str]) -> dict:
-        fits = ((pictures * matcher.embed_texts(texts)).sum(1) for texts in (own, swapped))
-        return {f"swap_{name}": share(torch.gt(*fits))}
+        own_fit, swapped_fit = ((pictures * matcher.embed_texts(texts)).sum(1) for texts in (own, swapped))
+        return {f"swap_{name}": share(own_fit > swapped_fit)}
 
     result = {}
     for name in ("animal", "headwear", "colour", "eyewear", "background"):
@@ -63,10 +65,10 @@ def measure_swaps(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict:
         others = [changed(scene, name, values, i) for i, scene in enumerate(shown)]
         result |= swap(name, pictures, [caption(s) for s in shown], [caption(s) for s in others])
     bare = [dataclasses.replace(scene, headwear="none", colour="none") for scene in shown]
-    pairs = list(enumerate(zip(bare, shown, strict=True)))
-    own, other = [pair[i % 2] for i, pair in pairs], [pair[1 - i % 2] for i, pair in pairs]
-    captions = [full_caption(s) for s in own], [full_caption(s) for s in other]
-    return result | swap("hat", embed(matcher, render_all(own)), *captions)
+    own = [a if i % 2 else b for i, (a, b) in enumerate(zip(shown, bare, strict=True))]
+    others = [b if i % 2 else a for i, (a, b) in enumerate(zip(shown, bare, strict=True))]
+    pictures = embed(matcher, render_all(own))
+    return result | swap("hat", pictures, [full_caption(s) for s in own], [full_caption(s) for s in others])
 
 
 def changed(scene: Scene, attribute: str, choices: tuple[str, ...], i: int) -> Scene:
@@ -94,7 +96,7 @@ def measure_naming(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict
             eps = normal_noise(*x.shape, generator=generator, device=x.device)
             x = schedule.add_noise(x, eps, torch.full((len(x),), int(noise * schedule.T)))
         with torch.no_grad():
-            pictures = in_batches(matcher.model.embed_pictures, x.to(device()))
+            pictures = in_batches(matcher.model.embed_pictures, x.to(device_of(matcher.model)))
         result[f"animal_naming{label}"] = share((pictures @ names.T).argmax(1).cpu() == right)
     return result
 

@@ -8,8 +8,8 @@ import torch
 from tqdm import tqdm
 
 from minit2i.captions import full_caption
+from minit2i.clutter import meaningless_words, with_words
 from minit2i.files import DATA
-from minit2i.prompts import meaningless_words, with_words
 from minit2i.render import render
 from minit2i.scenes import STYLES, Scene, draw_scene
 from minit2i.search import Matcher
@@ -20,19 +20,21 @@ from .shares import OTHER_SEED, REAL_SEED, share
 
 def read_wording(half: str) -> list[dict[str, str]]:
     """The prompts of one half of the file: "look" to develop with, "measure" to report."""
-    with open(DATA.parent / "tests" / "data" / "wording.tsv", newline="") as file:
-        return [row for row in csv.DictReader(file, delimiter="\t") if row["half"] == half]
+    with open(DATA.parent / "tests" / "data" / "wording.tsv", newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [row for row in rows if row["half"] == half]
 
 
 def measure_wording(matcher: Matcher, half: str = "measure") -> dict:
     """Of each attribute that a prompt states: is it the right one, among all, that fits best?
 
-    `prompts` counts the prompts with all attributes right, `attributes` the attributes of all prompts.
+    `prompts` counts the prompts with all attributes right, `attributes` the attributes of all prompts. (Those
+    of one prompt are not quite independent, so the interval of `attributes` is a little too narrow.)
     """
     right: dict[str, list[bool]] = {"prompts": [], "attributes": []}
     for i, row in enumerate(tqdm(read_wording(half), "reading prompts", leave=False, delay=1)):
         asked = {name: row[name] for name in ATTRIBUTES if row.get(name)}
-        [answers] = read(matcher, [row["prompt"]], asked, i)
+        [answers] = best_values(matcher, [row["prompt"]], asked, i)
         right["prompts"].append(answers == asked)
         for name, answer in answers.items():
             right.setdefault(name, []).append(answer == asked[name])
@@ -52,12 +54,12 @@ def measure_meaningless(matcher: Matcher, n: int) -> dict:
             asked["eyewear"] = scene.eyewear
         texts = [full_caption(scene)]
         texts.append(with_words(texts[0], rng.sample(words, rng.randint(1, 3)), rng))
-        for name, answers in zip(right, read(matcher, texts, asked, i), strict=True):
+        for name, answers in zip(right, best_values(matcher, texts, asked, i), strict=True):
             right[name] += [answers[attribute] == asked[attribute] for attribute in asked]
     return {f"caption_{name}": share(torch.tensor(answers)) for name, answers in right.items()}
 
 
-def read(matcher: Matcher, texts: list[str], asked: dict[str, str], i: int) -> list[dict[str, str]]:
+def best_values(matcher: Matcher, texts: list[str], asked: dict[str, str], i: int) -> list[dict[str, str]]:
     """For each text and each attribute that is asked for: the value whose pictures fit the text best.
 
     All else in the pictures is as asked, or drawn at random where it was left open. There are three pictures

@@ -16,20 +16,23 @@ from torch import Generator, Tensor
 from minit2i import scenes as world
 from minit2i.captions import full_caption
 from minit2i.clip import CLIP, CLIPConfig, many_right_loss
+from minit2i.clutter import meaningless_words
 from minit2i.device import device
 from minit2i.files import data_file
 from minit2i.pictures import to_float, to_pil
-from minit2i.prompts import ANY, meaningless_words, prompt
+from minit2i.prompts import ANY, Prompt, prompt
 from minit2i.scenes import Scene, draw_scene, held_out
 from minit2i.schedule import Schedule
-from minit2i.tokenizer import Tokenizer
+from minit2i.tokenizer import Tokenizer, words_of
 from minit2i.viz import score_table
 from minit2i.weights import load_tokenizer
 
 from .batches import emoji_pictures, normal_noise, on_backgrounds, one_each, python_rng, render_all
 from .recipe import Recipe
-from .restyle import CHANGES, restyle
+from .restyle import ALL_CHANGES, restyle
 
+GROUP = 8  # of scenes, or of concepts, that are alike
+Tag = str | tuple[str, str]  # what is true of an emoji: a keyword, or ("name", codepoint)
 ATTRIBUTES = {  # of a scene -> their values
     "animal": world.ANIMALS,
     "headwear": ("none", *world.HEADWEAR),
@@ -41,73 +44,82 @@ ATTRIBUTES = {  # of a scene -> their values
 
 
 class ClipData(NamedTuple):
-    """Emoji (M, 4, 64, 64) uint8 and what the set says of them; the rows of each concept; groups of concepts
-    alike; the tags of each row (M, K) bool, and their columns; the part of scenes that a row draws, or "";
-    words that mean nothing."""
+    """Emoji as pictures and as what is said of them, and words to throw into prompts."""
 
     tokenizer: Tokenizer
-    emoji: Tensor
-    entries: list[dict]
-    concepts: list[list[int]]
-    alike: list[list[int]]
-    tags: np.ndarray
-    tag: dict
-    part: list[str]
+    emoji: Tensor  # (M, 4, 64, 64) uint8
+    entries: list[dict]  # name, keywords, style, codepoint of each
+    concepts: list[list[int]]  # the rows that draw one concept, in one style each
+    alike: list[list[int]]  # groups of concepts that share a keyword
+    tags: np.ndarray  # (M, K) bool: what is true of each row
+    perhaps: np.ndarray  # (M, K) bool: what may be said of it besides: "cat" of a "cat face"
+    column: dict[Tag, int]  # of `tags`
+    parts: dict[str, np.ndarray]  # what may be said of a part of scenes, (K,) bool, and which rows draw it
+    drawn: list[str]  # the part that a row draws, or ""
     meaningless: list[str]
 
 
 @dataclass(frozen=True)
 class ClipRecipe(Recipe):
-    """CLIP on emoji of the given styles (None: all) and scenes; a third of a batch are scenes."""
+    """CLIP on emoji of the given styles (None: all) and scenes; a third of a batch are scenes.
+
+    changes, turn, jitter: how drawings are changed, see `restyle` and `on_backgrounds`. together: in how many
+    styles a concept comes into a batch. many_right: whether a picture may fit more than its own text.
+    """
 
     batch: int = 192
     minutes: float = 60
     lr: float = 4e-3
     weight_decay: float = 0.1
     styles: tuple[str, ...] | None = None
-    changes: tuple[str, ...] = ("palette", *CHANGES)
+    changes: tuple[str, ...] = ALL_CHANGES
     turn: float = 12.0
     jitter: float = 0.2
     together: int = 2
     many_right: bool = True
-    config: CLIPConfig = CLIPConfig()
     needs: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     def load_data(self, folder: str | Path) -> ClipData:
         emoji, entries = emoji_pictures(64, self.styles)
-        rows = defaultdict(list)
+        by_concept = defaultdict(list)
         for i, entry in enumerate(entries):
-            rows[entry["codepoint"]].append(i)
-        concepts = list(rows.values())
+            by_concept[entry["codepoint"]].append(i)
+        concepts = list(by_concept.values())
         alike = groups_by([entries[rows[0]]["keywords"] for rows in concepts])
-        tag: dict = {}
+        column: dict[Tag, int] = {}
         for entry in entries:
-            for key in (("name", entry["codepoint"]), *entry["keywords"]):
-                tag.setdefault(key, len(tag))
-        tags = np.zeros((len(entries), len(tag)), bool)
-        for i, entry in enumerate(entries):
-            tags[i, [tag[("name", entry["codepoint"])], *(tag[word] for word in entry["keywords"])]] = True
-        parts = pyarrow.parquet.read_table(
+            for tag in tags_of(entry):
+                column.setdefault(tag, len(column))
+        tags = np.zeros((len(entries), len(column)), bool)
+        perhaps = np.zeros_like(tags)
+        names = {("name", entry["codepoint"]): set(words_of(entry["name"])) for entry in entries}
+        for rows in concepts:
+            entry = entries[rows[0]]
+            own = tags_of(entry)
+            tags[np.ix_(rows, [column[tag] for tag in own])] = True
+            words = set(words_of(" ".join([entry["name"], *entry["keywords"]])))
+            perhaps[np.ix_(rows, [column[tag] for tag in names if names[tag] <= words])] = True
+        stored = pyarrow.parquet.read_table(
             data_file("scenes", "parts.parquet"), columns=["name", "codepoint"]
         )
-        drawn = {part["codepoint"]: part["name"] for part in parts.to_pylist()}
-        part = [drawn.get(entry["codepoint"], "") for entry in entries]
-        tokenizer = load_tokenizer(folder)
+        parts = {part["codepoint"]: part["name"] for part in stored.to_pylist()}
+        drawn = [parts.get(entry["codepoint"], "") for entry in entries]
         return ClipData(
-            tokenizer,
-            emoji.to(device()),
-            entries,
-            concepts,
-            alike,
-            tags,
-            tag,
-            part,
-            meaningless_words(seen=True),
+            tokenizer=load_tokenizer(folder),
+            emoji=emoji.to(device()),
+            entries=entries,
+            concepts=concepts,
+            alike=alike,
+            tags=tags,
+            perhaps=perhaps,
+            column=column,
+            parts={part: (tags | perhaps)[[d == part for d in drawn]].any(0) for part in set(drawn) - {""}},
+            drawn=drawn,
+            meaningless=meaningless_words(seen=True),
         )
 
     def build(self, data: ClipData) -> CLIP:
-        sizes = {"vocabulary": data.tokenizer.vocabulary, "context": data.tokenizer.context}
-        return CLIP(dataclasses.replace(self.config, **sizes))
+        return CLIP(CLIPConfig(vocabulary=data.tokenizer.vocabulary, context=data.tokenizer.context))
 
     def loss(self, model: CLIP, data: ClipData, generator: Generator) -> Tensor:
         rng, on = python_rng(generator), data.emoji.device
@@ -131,23 +143,11 @@ class ClipRecipe(Recipe):
         embedded = torch.cat([model.embed_texts(data.tokenizer(part).to(on)) for part in texts])
         scores = model.scale * model.embed_pictures(x) @ embedded.T
 
-        n = len(asked)
-        right, wrong = np.zeros(scores.shape, bool), np.ones(scores.shape, bool)
         if self.many_right:
-            right[:n, :n] = fits(asked, [p.says for p in prompts])
-            keys = np.zeros((len(captions), len(data.tag)), np.float32)
-            for j, (_, needed) in enumerate(captions):
-                keys[j, [data.tag[key] for key in needed]] = 1
-            # A text fits if no tag that it needs is missing.
-            right[n:, n:] = (~data.tags[rows]).astype(np.float32) @ keys.T == 0
-            # Whether a cat in a hat is "a cat face" is left open.
-            parts = [(scene.animal, scene.headwear, scene.eyewear) for scene in asked]
-            drawn = [data.part[row] for row in rows]
-            open_ = np.array([[name in part for name in drawn] for part in parts])
-            wrong[:n, n:], wrong[n:, :n] = ~open_, ~open_.T
+            right, wrong = answers(data, asked, prompts, rows, [needed for _, needed in captions])
         else:
-            right[np.arange(len(x)), np.arange(len(x))] = True
-        wrong &= ~right
+            right = np.eye(len(x), dtype=bool)
+            wrong = ~right
         return many_right_loss(scores, torch.from_numpy(right).to(on), torch.from_numpy(wrong).to(on))
 
     def emoji_rows(self, data: ClipData, count: int, rng: random.Random) -> list[int]:
@@ -164,18 +164,17 @@ class ClipRecipe(Recipe):
     @torch.no_grad()
     def sheet(self, model: CLIP, data: ClipData) -> Image.Image:
         scenes = [draw_scene(2, index, "train") for index in range(8)]
-        x, prompts = (
-            to_float(render_all(scenes).to(data.emoji.device)),
-            [full_caption(scene) for scene in scenes],
-        )
+        x = to_float(render_all(scenes).to(data.emoji.device))
+        prompts = [full_caption(scene) for scene in scenes]
         return score_table(to_pil(x), prompts, model(x, data.tokenizer(prompts).to(x.device)).cpu())
 
 
 # ---- Scenes ----
 
 
-def alike_scenes(count: int, rng: random.Random, family: int = 8) -> list[Scene]:
-    """`count` scenes of the training split, in families that differ in one or two attributes.
+def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
+    """`count` scenes of the training split, in families: like the first but for one or two
+    attributes, the style and the place.
 
     Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of
     hat, and does not. Within a family it has to.
@@ -184,22 +183,19 @@ def alike_scenes(count: int, rng: random.Random, family: int = 8) -> list[Scene]
     while len(chosen) < count:
         first = draw_scene(rng.randrange(2**32), 0, "train")
         chosen.append(first)
-        wanted = min(count, len(chosen) + family - 1)
+        wanted = min(count, len(chosen) + GROUP - 1)
         while len(chosen) < wanted:
             other = draw_scene(rng.randrange(2**32), 0, "train")
-            names = rng.sample(
-                ("animal", "headwear", "colour", "eyewear", "background"), rng.choice((1, 1, 1, 2))
-            )
-            changes = {name: getattr(other, name) for name in ("style", "x", "y", "size")}
-            for name in names:
-                changes[name] = rng.choice(
-                    [value for value in ATTRIBUTES[name] if value != getattr(first, name)]
-                )
-            scene = dataclasses.replace(first, **changes)
-            if scene.headwear == "none":
-                scene = dataclasses.replace(scene, colour="none")
-            elif scene.colour == "none":
-                scene = dataclasses.replace(scene, colour=rng.choice(world.COLOURS))
+            scene = dataclasses.replace(first, style=other.style, x=other.x, y=other.y, size=other.size)
+            names = ["animal", "headwear", "eyewear", "background"]
+            names += ["colour"] if first.headwear != "none" else []
+            for name in rng.sample(names, rng.choice((1, 1, 1, 2))):
+                values = world.COLOURS if name == "colour" else ATTRIBUTES[name]
+                value = rng.choice([value for value in values if value != getattr(first, name)])
+                scene = dataclasses.replace(scene, **{name: value})
+            if scene.headwear == "none" or scene.colour == "none":  # a hat has a colour, and no hat has none
+                colour = "none" if scene.headwear == "none" else rng.choice(world.COLOURS)
+                scene = dataclasses.replace(scene, colour=colour)
             if not held_out(scene.animal, scene.headwear, scene.colour):
                 chosen.append(scene)
     return chosen
@@ -208,17 +204,23 @@ def alike_scenes(count: int, rng: random.Random, family: int = 8) -> list[Scene]
 def fits(scenes: list[Scene], says: list[dict[str, str]]) -> np.ndarray:
     """Whether what each text says is true of each scene: bool (scenes, texts)."""
     true = np.ones((len(scenes), len(says)), bool)
-    for name, values in ATTRIBUTES.items():
-        shown = np.array([values.index(getattr(scene, name)) for scene in scenes])
-        said = np.array([{None: -1, ANY: -2}.get(s.get(name), 0) or values.index(s[name]) for s in says])
-        true &= (said == -1) | (said == shown[:, None]) | (said == -2) & (shown[:, None] != 0)
+    for name in ATTRIBUTES:
+        shown = np.array([getattr(scene, name) for scene in scenes])
+        for j, said in enumerate(says):
+            if name in said:
+                true[:, j] &= shown != "none" if said[name] == ANY else shown == said[name]
     return true
 
 
 # ---- Emoji ----
 
 
-def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list]:
+def tags_of(entry: dict) -> list[Tag]:
+    """What is true of an emoji: its name, which no other concept has, and its keywords, which many share."""
+    return [("name", entry["codepoint"]), *entry["keywords"]]
+
+
+def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list[Tag]]:
     """Say what an emoji shows, by its name or by keywords; and the tags that a picture needs to fit."""
     if not entry["keywords"] or rng.random() < 0.5:
         form = rng.choice(
@@ -241,20 +243,52 @@ def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list]:
     ), chosen
 
 
+def answers(
+    data: ClipData, asked: list[Scene], prompts: list[Prompt], rows: list[int], needed: list[list[Tag]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which texts of a batch are right for which pictures, and which wrong: bool tables (pictures, texts).
+
+    Pictures are the scenes and then the emoji of `rows`, texts the prompts and then captions that need these
+    tags. What may be true or not is neither: that a cat in a hat is "a cat face", that a cat's face is "a cat".
+    """
+    n = len(asked)
+    right = np.zeros((n + len(rows), n + len(needed)), bool)
+    perhaps = np.zeros_like(right)
+    needs = np.zeros((len(needed), len(data.column)), np.float32)
+    for j, tags in enumerate(needed):
+        needs[j, [data.column[tag] for tag in tags]] = 1
+
+    def nothing_missing(tags: np.ndarray) -> np.ndarray:
+        """Which of the captions need no tag but those of each row: bool (rows, captions)."""
+        return (~tags).astype(np.float32) @ needs.T == 0
+
+    right[:n, :n] = fits(asked, [p.says for p in prompts])
+    right[n:, n:] = nothing_missing(data.tags[rows])
+    perhaps[n:, n:] = nothing_missing(data.tags[rows] | data.perhaps[rows])
+    nothing = np.zeros(len(data.column), bool)
+    for i, scene in enumerate(asked):
+        shown = (scene.animal, scene.headwear, scene.eyewear)
+        perhaps[i, n:] = nothing_missing(
+            sum((data.parts.get(part, nothing) for part in shown), nothing)[None]
+        )
+        perhaps[n:, i] = [data.drawn[row] in shown for row in rows]
+    return right, ~right & ~perhaps
+
+
 def groups_by(keys: list[list]) -> list[list[int]]:
-    """Groups of at least 8 entries that share a key; keys[i] lists those of entry i. Returns indices."""
+    """Groups of at least GROUP entries that share a key; keys[i] lists those of entry i. Returns indices."""
     groups = defaultdict(list)
     for i, of_entry in enumerate(keys):
         for key in dict.fromkeys(of_entry):
             groups[key].append(i)
-    return [group for group in groups.values() if len(group) >= 8]
+    return [group for group in groups.values() if len(group) >= GROUP]
 
 
 def half_alike(n: int, groups: list[list[int]], count: int, rng: random.Random) -> list[int]:
-    """`count` different indices below n: about half of them in groups of 8 alike, the rest at random."""
+    """`count` different indices below n: about half of them in groups alike, the rest at random."""
     chosen: dict[int, None] = {}  # a dict and not a set, since it keeps its order
-    for _ in range(count // 16):
-        chosen |= dict.fromkeys(rng.sample(rng.choice(groups), 8))
+    for _ in range(count // (2 * GROUP)):
+        chosen |= dict.fromkeys(rng.sample(rng.choice(groups), GROUP))
     while len(chosen) < min(count, n):
         chosen[rng.randrange(n)] = None
     return list(chosen)

@@ -1,5 +1,7 @@
 """Change how a drawing looks and not what it shows, so that CLIP learns what a thing is in any style of art.
 
+Colours are part of the style for most things, and not for a red heart: they change only now and then.
+
 Each change is made to a random share of the batch. Pictures come in pairs of one concept in two styles, so
 that the palette of one can be given to the other: a recoloured drawing that is still true.
 Papers: Huang & Belongie 2017 (style as mean and spread), DeVries & Taylor 2017 (cutout).
@@ -64,12 +66,13 @@ def blur(x: Tensor, generator: Generator) -> Tensor:
 
 
 def cutout(x: Tensor, generator: Generator) -> Tensor:
-    """Hide a square of 3/8 of the frame."""
+    """Hide a square with sides of 3/8 of the frame behind grey."""
     size = x.shape[-1]
     left, top = (one_each(x, generator) * size * 5 / 8 for _ in range(2))
     at = torch.arange(size, device=x.device)
-    inside = lambda start: (at >= start) & (at < start + size * 3 / 8)  # noqa: E731
-    return torch.where(inside(left) & inside(top.transpose(2, 3)).transpose(2, 3), one_each(x, generator), x)
+    columns = (at >= left) & (at < left + size * 3 / 8)  # (B, 1, 1, W)
+    rows = ((at >= top) & (at < top + size * 3 / 8)).transpose(2, 3)  # (B, 1, H, 1)
+    return torch.where(columns & rows, 2 * one_each(x, generator) - 1, x)
 
 
 PALETTE = 0.2  # the share of pictures that get another palette
@@ -82,9 +85,10 @@ CHANGES: dict[str, tuple[Callable[[Tensor, Generator], Tensor], float]] = {  # n
     "grey": (grey, 0.1),
     "cutout": (cutout, 0.1),
 }
+ALL_CHANGES = ("palette", *CHANGES)
 
 
-def restyle(x: Tensor, generator: Generator, changes: tuple[str, ...] = ("palette", *CHANGES)) -> Tensor:
+def restyle(x: Tensor, generator: Generator, changes: tuple[str, ...] = ALL_CHANGES) -> Tensor:
     """Make the named changes, each to its share of the pictures (B, 3, H, W) in [-1, 1]."""
     if "palette" in changes:
         x = torch.where(one_each(x, generator) < PALETTE, palette(x, generator), x)

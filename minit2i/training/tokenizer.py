@@ -3,6 +3,7 @@
 import json
 import random
 
+from minit2i.clutter import WORDING
 from minit2i.data import load
 from minit2i.files import data_file
 from minit2i.prompts import request
@@ -12,10 +13,13 @@ from minit2i.tokenizer import Tokenizer
 
 def train_tokenizer() -> Tokenizer:
     """Learn the merges from prompts for scenes of the training split, from emoji names and keywords, and from
-    common words, so that none of them is spelt letter by letter."""
+    common words, so that none of them is spelt letter by letter.
+
+    The numbers of times weigh them: common words have to hold their own against 20,000 prompts.
+    """
     rng = random.Random(0)
     texts = [request(draw_scene(0, index, "train"), rng).text for index in range(20_000)]
-    texts += 20 * json.loads(data_file("scenes", "wording.json").read_text())["endings"]
+    texts += 20 * (WORDING["openings"] + WORDING["endings"])
     for row in load("emoji").select_columns(["name", "keywords"]):
         texts += [row["name"]] * 3 + row["keywords"]
     texts += 30 * json.loads(data_file("words", "common.json").read_text())

@@ -7,10 +7,11 @@ command goes on where it stopped.
 """
 
 import argparse
+import re
 import shutil
 from pathlib import Path
 
-from common import RUNS, append_row, machine, print_table, read_rows
+from common import RUNS, SEED, append_row, machine, print_table, read_rows
 
 from minit2i.files import WEIGHTS
 from minit2i.measure.clip import measure_swaps, retrieval
@@ -31,7 +32,7 @@ TRIALS = {
     "+ turned and resized": {"changes": ()},
     "+ palettes mixed": {"changes": ("palette",)},
     "+ all changes of style": {},
-    "all, batches of 384": {"batch": 384},
+    "the same, batches of 384": {"batch": 384},
 }
 
 
@@ -46,7 +47,7 @@ def main() -> None:
     for name, settings in TRIALS.items():
         if name in done or args.only and name not in args.only:
             continue
-        out = RUNS / "clip-trials" / name.replace(" ", "-").replace(",", "").replace("+", "")
+        out = RUNS / f"clip-trials-{args.minutes:g}" / "-".join(re.findall("[a-z0-9]+", name))
         out.mkdir(parents=True, exist_ok=True)
         shutil.copy(find("tokenizer", args.weights), out)  # since weights are used with the one they know
         recipe = ClipRecipe(**{"styles": SEEN, **settings})
@@ -59,23 +60,19 @@ def main() -> None:
 
 def grade(matcher: Matcher) -> dict:
     """Retrieval in the style left out and in those seen, swaps on training scenes, prompts to look at."""
-    pixels, shown = scene_pictures("train", 1200, 64, seed=201)
+    pixels, shown = scene_pictures("train", 1200, 64, seed=SEED)
     hats = [i for i, scene in enumerate(shown) if scene.headwear != "none"][:1000]
     swaps = measure_swaps(matcher, pixels[hats], [shown[i] for i in hats])
     left_out, seen = retrieval(matcher, "fxemoji"), [retrieval(matcher, style) for style in SEEN]
     wording = measure_wording(matcher, "look")
     return {
-        "style left out, R@1": percent(left_out["r_at_1"]),
-        "R@10": percent(left_out["r_at_10"]),
-        "styles seen, R@1": percent(sum(s["r_at_1"] for s in seen) / len(seen)),
-        **{name.replace("_", " "): percent(entry["value"]) for name, entry in swaps.items()},
-        "prompts": percent(wording["wording_prompts"]["value"]),
-        "attributes": percent(wording["wording_attributes"]["value"]),
+        "style left out, R@1": f"{left_out['r_at_1']:.1%}",
+        "R@10": f"{left_out['r_at_10']:.1%}",
+        "styles seen, R@1": f"{sum(s['r_at_1'] for s in seen) / len(seen):.1%}",
+        **{name.replace("_", " "): f"{entry['value']:.1%}" for name, entry in swaps.items()},
+        "prompts": f"{wording['wording_prompts']['value']:.1%}",
+        "attributes": f"{wording['wording_attributes']['value']:.1%}",
     }
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 if __name__ == "__main__":
