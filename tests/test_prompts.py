@@ -24,7 +24,8 @@ ANIMAL_WORDS, HAT_WORDS, COLOUR_WORDS = reader(ANIMALS), reader(HEADWEAR), reade
 COLOUR, HAT = "|".join(COLOUR_WORDS), "|".join(HAT_WORDS)
 CLAIM = re.compile(rf"\b({COLOUR}) ({HAT})\b")  # "red cap"
 AFTER = "|".join(re.escape(form).replace(r"\{\}", f"({COLOUR})") for form in WORDING["colour after"])
-CLAIM_AFTER = re.compile(rf"\b({HAT})(?:{AFTER})(?![a-z])")  # "cap that is red"
+PLACES = "|".join(WORDING["background"])
+CLAIM_AFTER = re.compile(rf"\b({HAT})(?:{AFTER})(?![a-z]| (?:{PLACES}))")  # "cap that is red"
 ANIMAL = re.compile(rf"\b({'|'.join(ANIMAL_WORDS)})\b")
 
 

@@ -7,7 +7,6 @@ import pytest
 from minit2i.files import data_file
 from minit2i.tokenizer import Tokenizer, join, spell, words_of
 from minit2i.training.tokenizer import train_tokenizer
-from minit2i.weights import load_tokenizer
 
 TEXTS = ["a cat wearing a blue cap", "a cat in a red cap", "the cat sat", "a blue cat"] * 3
 
@@ -65,10 +64,8 @@ def test_it_is_saved_and_loaded(tokenizer, tmp_path):
     assert again(["a blue cap"]).tolist() == tokenizer(["a blue cap"]).tolist()
 
 
-def test_no_common_word_falls_into_letters_and_the_shipped_one_is_what_train_makes():
-    shipped = load_tokenizer()
-    for word in json.loads(data_file("words", "common.json").read_text()):
-        pieces = [shipped.text_of(i).strip("·") for i in shipped.encode_word(word)]
-        assert len(word) < 3 or max(map(len, pieces)) > 1, word
+def test_no_common_word_falls_into_letters():
     made = train_tokenizer()
-    assert (made.merges, made.context) == (shipped.merges, shipped.context)
+    for word in json.loads(data_file("words", "common.json").read_text()):
+        pieces = [made.text_of(i).strip("·") for i in made.encode_word(word)]
+        assert len(word) < 3 or max(map(len, pieces)) > 1, word

@@ -14,8 +14,8 @@ from minit2i.pictures import to_float
 from minit2i.scenes import ANIMALS, Scene
 from minit2i.schedule import Schedule
 from minit2i.search import Matcher
+from minit2i.training.answers import ATTRIBUTES
 from minit2i.training.batches import emoji_pictures, normal_noise, render_all, scene_pictures
-from minit2i.training.clip import ATTRIBUTES
 
 from .probes import measure_probes
 from .shares import REAL_SEED, share

@@ -12,8 +12,8 @@ from minit2i.layers import in_batches
 from minit2i.pictures import to_float
 from minit2i.render import layout
 from minit2i.scenes import Scene
+from minit2i.training.answers import ATTRIBUTES
 from minit2i.training.batches import scene_pictures
-from minit2i.training.clip import ATTRIBUTES
 
 from .shares import OTHER_SEED, share
 

@@ -13,7 +13,7 @@ from minit2i.files import DATA
 from minit2i.render import render
 from minit2i.scenes import STYLES, Scene, draw_scene
 from minit2i.search import Matcher
-from minit2i.training.clip import ATTRIBUTES
+from minit2i.training.answers import ATTRIBUTES
 
 from .shares import OTHER_SEED, REAL_SEED, share
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-import pyarrow.parquet
 import torch
 from PIL import Image
 from torch import Generator, Tensor
@@ -18,44 +17,29 @@ from minit2i.captions import full_caption
 from minit2i.clip import CLIP, CLIPConfig, many_right_loss
 from minit2i.clutter import meaningless_words
 from minit2i.device import device
-from minit2i.files import data_file
 from minit2i.pictures import to_float, to_pil
-from minit2i.prompts import ANY, Prompt, prompt
+from minit2i.prompts import prompt
 from minit2i.scenes import Scene, draw_scene, held_out
 from minit2i.schedule import Schedule
-from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.tokenizer import Tokenizer
 from minit2i.viz import score_table
 from minit2i.weights import load_tokenizer
 
+from .answers import ATTRIBUTES, Emoji, Tag, answers
 from .batches import emoji_pictures, normal_noise, on_backgrounds, one_each, python_rng, render_all
 from .recipe import Recipe
 from .restyle import ALL_CHANGES, restyle
 
 GROUP = 8  # of scenes, or of concepts, that are alike
-Tag = str | tuple[str, str]  # what is true of an emoji: a keyword, or ("name", codepoint)
-ATTRIBUTES = {  # of a scene -> their values
-    "animal": world.ANIMALS,
-    "headwear": ("none", *world.HEADWEAR),
-    "colour": ("none", *world.COLOURS),
-    "eyewear": world.EYEWEAR,
-    "background": world.BACKGROUNDS,
-    "style": world.STYLES,
-}
 
 
 class ClipData(NamedTuple):
-    """Emoji as pictures and as what is said of them, and words to throw into prompts."""
+    """Emoji as pictures and as what is known of them, and words to throw into prompts."""
 
     tokenizer: Tokenizer
-    emoji: Tensor  # (M, 4, 64, 64) uint8
-    entries: list[dict]  # name, keywords, style, codepoint of each
-    concepts: list[list[int]]  # the rows that draw one concept, in one style each
+    pictures: Tensor  # (M, 4, 64, 64) uint8
+    emoji: Emoji
     alike: list[list[int]]  # groups of concepts that share a keyword
-    tags: np.ndarray  # (M, K) bool: what is true of each row
-    perhaps: np.ndarray  # (M, K) bool: what may be said of it besides: "cat" of a "cat face"
-    column: dict[Tag, int]  # of `tags`
-    parts: dict[str, np.ndarray]  # what may be said of a part of scenes, (K,) bool, and which rows draw it
-    drawn: list[str]  # the part that a row draws, or ""
     meaningless: list[str]
 
 
@@ -80,41 +64,13 @@ class ClipRecipe(Recipe):
     needs: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     def load_data(self, folder: str | Path) -> ClipData:
-        emoji, entries = emoji_pictures(64, self.styles)
-        by_concept = defaultdict(list)
-        for i, entry in enumerate(entries):
-            by_concept[entry["codepoint"]].append(i)
-        concepts = list(by_concept.values())
-        alike = groups_by([entries[rows[0]]["keywords"] for rows in concepts])
-        column: dict[Tag, int] = {}
-        for entry in entries:
-            for tag in tags_of(entry):
-                column.setdefault(tag, len(column))
-        tags = np.zeros((len(entries), len(column)), bool)
-        perhaps = np.zeros_like(tags)
-        names = {("name", entry["codepoint"]): set(words_of(entry["name"])) for entry in entries}
-        for rows in concepts:
-            entry = entries[rows[0]]
-            own = tags_of(entry)
-            tags[np.ix_(rows, [column[tag] for tag in own])] = True
-            words = set(words_of(" ".join([entry["name"], *entry["keywords"]])))
-            perhaps[np.ix_(rows, [column[tag] for tag in names if names[tag] <= words])] = True
-        stored = pyarrow.parquet.read_table(
-            data_file("scenes", "parts.parquet"), columns=["name", "codepoint"]
-        )
-        parts = {part["codepoint"]: part["name"] for part in stored.to_pylist()}
-        drawn = [parts.get(entry["codepoint"], "") for entry in entries]
+        pictures, entries = emoji_pictures(64, self.styles)
+        emoji = Emoji(entries)
         return ClipData(
             tokenizer=load_tokenizer(folder),
-            emoji=emoji.to(device()),
-            entries=entries,
-            concepts=concepts,
-            alike=alike,
-            tags=tags,
-            perhaps=perhaps,
-            column=column,
-            parts={part: (tags | perhaps)[[d == part for d in drawn]].any(0) for part in set(drawn) - {""}},
-            drawn=drawn,
+            pictures=pictures.to(device()),
+            emoji=emoji,
+            alike=groups_by([entries[rows[0]]["keywords"] for rows in emoji.concepts]),
             meaningless=meaningless_words(seen=True),
         )
 
@@ -122,7 +78,7 @@ class ClipRecipe(Recipe):
         return CLIP(CLIPConfig(vocabulary=data.tokenizer.vocabulary, context=data.tokenizer.context))
 
     def loss(self, model: CLIP, data: ClipData, generator: Generator) -> Tensor:
-        rng, on = python_rng(generator), data.emoji.device
+        rng, on = python_rng(generator), data.pictures.device
         asked = alike_scenes(self.batch // 3, rng)
         rows = self.emoji_rows(data, self.batch - len(asked), rng)
 
@@ -133,18 +89,20 @@ class ClipRecipe(Recipe):
         noised = one_each(x, generator) < 1 / 4
         eps = normal_noise(*x.shape, generator=generator, device=on)
         x = torch.where(noised, schedule.add_noise(x, eps, t), x)
-        emoji = on_backgrounds(data.emoji[torch.tensor(rows, device=on)], generator, self.jitter, self.turn)
+        emoji = on_backgrounds(
+            data.pictures[torch.tensor(rows, device=on)], generator, self.jitter, self.turn
+        )
         x = torch.cat([x, restyle(emoji, generator, self.changes)])
 
         prompts = [prompt(scene, rng, data.meaningless) for scene in asked]
-        captions = [emoji_caption(data.entries[i], rng) for i in rows]
+        captions = [emoji_caption(data.emoji.entries[i], rng) for i in rows]
         # Texts on emoji are short: by themselves they need little padding.
         texts = [p.text for p in prompts], [text for text, _ in captions]
         embedded = torch.cat([model.embed_texts(data.tokenizer(part).to(on)) for part in texts])
         scores = model.scale * model.embed_pictures(x) @ embedded.T
 
         if self.many_right:
-            right, wrong = answers(data, asked, prompts, rows, [needed for _, needed in captions])
+            right, wrong = answers(data.emoji, asked, prompts, rows, [needed for _, needed in captions])
         else:
             right = np.eye(len(x), dtype=bool)
             wrong = ~right
@@ -155,8 +113,9 @@ class ClipRecipe(Recipe):
         together: list[int] = []
         alone: list[int] = []  # last, so that the others lie in pairs
         spare = 8  # for concepts that are drawn in one style only
-        for concept in half_alike(len(data.concepts), data.alike, count // self.together + spare, rng):
-            some = rng.sample(data.concepts[concept], min(self.together, len(data.concepts[concept])))
+        concepts = data.emoji.concepts
+        for i in half_alike(len(concepts), data.alike, count // self.together + spare, rng):
+            some = rng.sample(concepts[i], min(self.together, len(concepts[i])))
             if len(together) + len(alone) + len(some) <= count:
                 (together if len(some) == self.together else alone).extend(some)
         return together + alone
@@ -164,7 +123,7 @@ class ClipRecipe(Recipe):
     @torch.no_grad()
     def sheet(self, model: CLIP, data: ClipData) -> Image.Image:
         scenes = [draw_scene(2, index, "train") for index in range(8)]
-        x = to_float(render_all(scenes).to(data.emoji.device))
+        x = to_float(render_all(scenes).to(data.pictures.device))
         prompts = [full_caption(scene) for scene in scenes]
         return score_table(to_pil(x), prompts, model(x, data.tokenizer(prompts).to(x.device)).cpu())
 
@@ -201,23 +160,7 @@ def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
     return chosen
 
 
-def fits(scenes: list[Scene], says: list[dict[str, str]]) -> np.ndarray:
-    """Whether what each text says is true of each scene: bool (scenes, texts)."""
-    true = np.ones((len(scenes), len(says)), bool)
-    for name in ATTRIBUTES:
-        shown = np.array([getattr(scene, name) for scene in scenes])
-        for j, said in enumerate(says):
-            if name in said:
-                true[:, j] &= shown != "none" if said[name] == ANY else shown == said[name]
-    return true
-
-
 # ---- Emoji ----
-
-
-def tags_of(entry: dict) -> list[Tag]:
-    """What is true of an emoji: its name, which no other concept has, and its keywords, which many share."""
-    return [("name", entry["codepoint"]), *entry["keywords"]]
 
 
 def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list[Tag]]:
@@ -241,38 +184,6 @@ def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list[Tag]]:
     return rng.choice(("{}", "{}", "something {}", "a picture of {}", "show me {}")).format(
         " ".join(chosen)
     ), chosen
-
-
-def answers(
-    data: ClipData, asked: list[Scene], prompts: list[Prompt], rows: list[int], needed: list[list[Tag]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which texts of a batch are right for which pictures, and which wrong: bool tables (pictures, texts).
-
-    Pictures are the scenes and then the emoji of `rows`, texts the prompts and then captions that need these
-    tags. What may be true or not is neither: that a cat in a hat is "a cat face", that a cat's face is "a cat".
-    """
-    n = len(asked)
-    right = np.zeros((n + len(rows), n + len(needed)), bool)
-    perhaps = np.zeros_like(right)
-    needs = np.zeros((len(needed), len(data.column)), np.float32)
-    for j, tags in enumerate(needed):
-        needs[j, [data.column[tag] for tag in tags]] = 1
-
-    def nothing_missing(tags: np.ndarray) -> np.ndarray:
-        """Which of the captions need no tag but those of each row: bool (rows, captions)."""
-        return (~tags).astype(np.float32) @ needs.T == 0
-
-    right[:n, :n] = fits(asked, [p.says for p in prompts])
-    right[n:, n:] = nothing_missing(data.tags[rows])
-    perhaps[n:, n:] = nothing_missing(data.tags[rows] | data.perhaps[rows])
-    nothing = np.zeros(len(data.column), bool)
-    for i, scene in enumerate(asked):
-        shown = (scene.animal, scene.headwear, scene.eyewear)
-        perhaps[i, n:] = nothing_missing(
-            sum((data.parts.get(part, nothing) for part in shown), nothing)[None]
-        )
-        perhaps[n:, i] = [data.drawn[row] in shown for row in rows]
-    return right, ~right & ~perhaps
 
 
 def groups_by(keys: list[list]) -> list[list[int]]:
