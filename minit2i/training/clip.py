@@ -16,7 +16,7 @@ from minit2i import scenes as world
 from minit2i.captions import full_caption
 from minit2i.clip import CLIP, CLIPConfig, many_right_loss
 from minit2i.clutter import meaningless_words
-from minit2i.device import device
+from minit2i.device import device, device_of
 from minit2i.pictures import to_float, to_pil
 from minit2i.prompts import prompt
 from minit2i.scenes import Scene, draw_scene, held_out
@@ -96,10 +96,8 @@ class ClipRecipe(Recipe):
 
         prompts = [prompt(scene, rng, data.meaningless) for scene in asked]
         captions = [emoji_caption(data.emoji.entries[i], rng) for i in rows]
-        # Texts on emoji are short: by themselves they need little padding.
-        texts = [p.text for p in prompts], [text for text, _ in captions]
-        embedded = torch.cat([model.embed_texts(data.tokenizer(part).to(on)) for part in texts])
-        scores = model.scale * model.embed_pictures(x) @ embedded.T
+        texts = [p.text for p in prompts] + [text for text, _ in captions]
+        scores = model.scale * model.embed_pictures(x) @ embed_texts(model, data.tokenizer, texts).T
 
         if self.many_right:
             right, wrong = answers(data.emoji, asked, prompts, rows, [needed for _, needed in captions])
@@ -158,6 +156,21 @@ def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
             if not held_out(scene.animal, scene.headwear, scene.colour):
                 chosen.append(scene)
     return chosen
+
+
+# ---- Texts ----
+
+
+def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int = 24) -> Tensor:
+    """Texts -> (N, E), `size` at a time, the shortest first.
+
+    Padding costs as much as words, and beside texts of their own length they need little of it.
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(tokenizer.encode(texts[i])))
+    parts = [order[i : i + size] for i in range(0, len(order), size)]
+    on = device_of(model)
+    embedded = [model.embed_texts(tokenizer([texts[i] for i in part]).to(on)) for part in parts]
+    return torch.cat(embedded)[torch.tensor(order).argsort().to(on)]
 
 
 # ---- Emoji ----
