@@ -9,13 +9,13 @@ import torch
 from minit2i import scenes
 from minit2i.errors import InputError
 from minit2i.judge import QUESTIONS, Judge, JudgeConfig
-from minit2i.measure import clothes
+from minit2i.measure import clothes, probes, wording
 from minit2i.measure.clip import measure_naming, measure_swaps
 from minit2i.measure.probes import linear_probe, middles
 from minit2i.measure.report import evaluate, print_report
 from minit2i.measure.scenes import attributes, copy_check
 from minit2i.measure.shares import quantiles, share
-from minit2i.measure.wording import best_values
+from minit2i.measure.wording import best_values, read_wording
 from minit2i.pictures import to_tensor
 from minit2i.render import PAINTS, render
 from minit2i.scenes import COLOURS, Scene
@@ -69,7 +69,11 @@ def report(tiny_weights, tmp_path_factory):
     save_model(
         folder / "judge-fashion.safetensors", Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,))), {}
     )
-    return evaluate(folder, n=20, seed=0)[0]
+    prompts = read_wording("look")[:10]
+    with pytest.MonkeyPatch.context() as patch:  # fewer, to be quick
+        patch.setattr(probes, "TRAINING_SCENES", 200)
+        patch.setattr(wording, "read_wording", lambda half: prompts)
+        return evaluate(folder, n=20, seed=0)[0]
 
 
 def test_the_report_has_what_a_program_would_read(report):
