@@ -56,8 +56,8 @@ def garbled(text: str, rng: random.Random, meaningless: list[str]) -> str:
     if rng.random() < 0.15:
         letters = "".join(rng.choices(ascii_lowercase, k=rng.randint(1, 8)))
         text = with_words(text, [rng.choice((letters, letters, str(rng.randrange(10_000))))], rng)
-    if rng.random() < 0.35:
-        text = " ".join(mistyped(part, rng) if rng.random() < 0.15 else part for part in text.split())
+    if rng.random() < 0.5:
+        text = " ".join(mistyped(part, rng) if rng.random() < 0.2 else part for part in text.split())
     if rng.random() < 0.1:
         text = f'"{text}"'
     if rng.random() < 0.4:

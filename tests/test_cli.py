@@ -171,7 +171,7 @@ def test_search_does_without_a_cache(run, tmp_path, monkeypatch):
 
 def test_search_names_the_style_of_emoji(run, monkeypatch):
     few = data.load("emoji").select(range(5))
-    monkeypatch.setattr(data, "load", lambda name: few)
+    monkeypatch.setattr(data, "load", lambda name, split="train": few)
     code, out, _ = run("search", "sad")
     assert code == 0
     styles = {"noto", "fluent", "twemoji", "fxemoji", "noto-v1", "fluent-3d", "high-contrast", "emojione"}

@@ -63,4 +63,5 @@ def linear_probe(known: Tensor, targets: Tensor, asked: Tensor) -> Tensor:
 def middles(scenes: list[Scene]) -> Tensor:
     """The middle of each head: (N, 2), x and y as fractions of the frame."""
     heads = (layout(scene)[0] for scene in scenes)
-    return torch.tensor([(left + side / 2, top + side / 2) for _, _, left, top, side in heads])
+    places = [(left + side / 2, top + side / 2) for _, _, left, top, side in heads]
+    return torch.tensor(places, dtype=torch.float32)

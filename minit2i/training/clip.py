@@ -178,7 +178,7 @@ def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int =
 
 def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list[Tag]]:
     """Say what an emoji shows, by its name or by keywords; and the tags that a picture needs to fit."""
-    if not entry["keywords"] or rng.random() < 0.5:
+    if not entry["keywords"] or rng.random() < 0.6:
         form = rng.choice(
             (
                 "{}",
