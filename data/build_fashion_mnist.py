@@ -7,13 +7,12 @@ Fashion-MNIST (Xiao, Rasul and Vollgraf 2017) is 28x28 grey pictures of ten kind
     python data/build_fashion_mnist.py --deb FILE   # uses a package file that is there already
 """
 
-import argparse
 import gzip
 import io
-import subprocess
 import tempfile
 from pathlib import Path
 
+import debian
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,17 +63,9 @@ def encode(pixels: np.ndarray) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--deb", type=Path, help="the package file, if it is there already")
-    deb = parser.parse_args().deb
+    deb = debian.arguments(__doc__).deb
     with tempfile.TemporaryDirectory() as folder:
-        if deb is None:
-            subprocess.run(["apt-get", "download", PACKAGE], cwd=folder, check=True)
-            deb = next(Path(folder).glob("*.deb"))
-        subprocess.run(["dpkg-deb", "-x", deb, folder], check=True)
-        source = Path(folder) / "usr/share/datasets/fashion-mnist"
+        source = debian.unpack(PACKAGE, deb, folder) / "datasets/fashion-mnist"
         captions = list(CAPTIONS.values())
         for split, kept in KEPT.items():
             images = read_idx(source / f"{PREFIX[split]}-images-idx3-ubyte.gz")[:kept]

@@ -7,12 +7,12 @@ possessives ("cat's"), names, single letters, and what has no place in a classro
     python data/build_words.py --deb FILE   # uses a package file that is there already
 """
 
-import argparse
 import json
 import re
-import subprocess
 import tempfile
 from pathlib import Path
+
+import debian
 
 HERE = Path(__file__).parent
 PACKAGE = "scowl=2020.12.07-2"
@@ -21,17 +21,9 @@ LEFT_OUT = {"gun", "hell", "kill", "killed", "killing", "kills", "sex"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--deb", type=Path, help="the package file, if it is there already")
-    deb = parser.parse_args().deb
+    deb = debian.arguments(__doc__).deb
     with tempfile.TemporaryDirectory() as folder:
-        if deb is None:
-            subprocess.run(["apt-get", "download", PACKAGE], cwd=folder, check=True)
-            deb = next(Path(folder).glob("*.deb"))
-        subprocess.run(["dpkg-deb", "-x", deb, folder], check=True)
-        source = Path(folder) / "usr/share/dict/scowl"
+        source = debian.unpack(PACKAGE, deb, folder) / "dict/scowl"
         words = {word for name in LISTS for word in (source / name).read_text("latin-1").split()}
     kept = sorted(word for word in words if re.fullmatch("[a-z]{2,}", word) and word not in LEFT_OUT)
     path = HERE / "words" / "common.json"

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from minit2i.captions import full_caption
 from minit2i.clutter import meaningless_words, with_words
-from minit2i.files import DATA
+from minit2i.files import data_file
 from minit2i.render import render
 from minit2i.scenes import STYLES, Scene, draw_scene
 from minit2i.search import Matcher
@@ -20,7 +20,7 @@ from .shares import OTHER_SEED, REAL_SEED, share
 
 def read_wording(half: str) -> list[dict[str, str]]:
     """The prompts of one half of the file: "look" to develop with, "measure" to report."""
-    with open(DATA.parent / "tests" / "data" / "wording.tsv", newline="", encoding="utf-8") as file:
+    with open(data_file("..", "tests", "data", "wording.tsv"), newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [row for row in rows if row["half"] == half]
 

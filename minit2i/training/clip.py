@@ -176,27 +176,26 @@ def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int =
 # ---- Emoji ----
 
 
+NAMED = (
+    "{}",
+    "{}",
+    "{}",
+    "{} emoji",
+    "a picture of {}",
+    "an image of {}",
+    "please draw {}",
+    "{}!",
+    "cute {}",
+)
+DESCRIBED = ("{}", "{}", "something {}", "a picture of {}", "show me {}")
+
+
 def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list[Tag]]:
     """Say what an emoji shows, by its name or by keywords; and the tags that a picture needs to fit."""
     if not entry["keywords"] or rng.random() < 0.6:
-        form = rng.choice(
-            (
-                "{}",
-                "{}",
-                "{}",
-                "{} emoji",
-                "a picture of {}",
-                "an image of {}",
-                "please draw {}",
-                "{}!",
-                "cute {}",
-            )
-        )
-        return form.format(entry["name"]), [("name", entry["codepoint"])]
+        return rng.choice(NAMED).format(entry["name"]), [("name", entry["codepoint"])]
     chosen = rng.sample(entry["keywords"], min(len(entry["keywords"]), rng.choice((1, 1, 2))))
-    return rng.choice(("{}", "{}", "something {}", "a picture of {}", "show me {}")).format(
-        " ".join(chosen)
-    ), chosen
+    return rng.choice(DESCRIBED).format(" ".join(chosen)), chosen
 
 
 def groups_by(keys: list[list]) -> list[list[int]]:
