@@ -17,17 +17,11 @@ from torch import Tensor, nn
 
 from .device import device_of
 from .layers import ResidualBlock, in_batches
-from .scenes import ANIMALS, BACKGROUNDS, COLOURS, EYEWEAR, HEADWEAR, Scene
+from .scenes import ATTRIBUTES, Scene
 
 # What is asked of each picture, and the answers there are. "intact" comes last: is this a picture at all?
-QUESTIONS = {
-    "animal": ANIMALS,
-    "headwear": ("none", *HEADWEAR),
-    "colour": ("none", *COLOURS),
-    "eyewear": EYEWEAR,
-    "background": tuple(BACKGROUNDS),
-    "intact": ("broken", "intact"),
-}
+QUESTIONS = {name: values for name, values in ATTRIBUTES.items() if name != "style"}
+QUESTIONS["intact"] = ("broken", "intact")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,14 @@ BACKGROUNDS = ("white", "grey", "beige", "blue", "green", "pink", "lavender", "n
 
 
 SPLITS = ("train", "held_out", "all")
+ATTRIBUTES = {  # of a scene, and their values
+    "animal": ANIMALS,
+    "headwear": ("none", *HEADWEAR),
+    "colour": ("none", *COLOURS),
+    "eyewear": EYEWEAR,
+    "background": BACKGROUNDS,
+    "style": STYLES,
+}
 
 
 @dataclass(frozen=True)

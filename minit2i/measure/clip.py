@@ -11,10 +11,9 @@ from minit2i.device import device_of
 from minit2i.layers import in_batches
 from minit2i.metrics import retrieval_at_k
 from minit2i.pictures import to_float
-from minit2i.scenes import ANIMALS, Scene
+from minit2i.scenes import ANIMALS, ATTRIBUTES, Scene
 from minit2i.schedule import Schedule
 from minit2i.search import Matcher
-from minit2i.training.answers import ATTRIBUTES
 from minit2i.training.batches import emoji_pictures, normal_noise, render_all, scene_pictures
 
 from .probes import measure_probes

@@ -11,8 +11,7 @@ from minit2i.device import device_of
 from minit2i.layers import in_batches
 from minit2i.pictures import to_float
 from minit2i.render import layout
-from minit2i.scenes import Scene
-from minit2i.training.answers import ATTRIBUTES
+from minit2i.scenes import ATTRIBUTES, Scene
 from minit2i.training.batches import scene_pictures
 
 from .shares import OTHER_SEED, share

@@ -11,9 +11,8 @@ from minit2i.captions import full_caption
 from minit2i.clutter import meaningless_words, with_words
 from minit2i.files import data_file
 from minit2i.render import render
-from minit2i.scenes import STYLES, Scene, draw_scene
+from minit2i.scenes import ATTRIBUTES, STYLES, Scene, draw_scene
 from minit2i.search import Matcher
-from minit2i.training.answers import ATTRIBUTES
 
 from .shares import OTHER_SEED, REAL_SEED, share
 

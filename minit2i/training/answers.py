@@ -9,20 +9,11 @@ from collections import defaultdict
 import numpy as np
 import pyarrow.parquet
 
-from minit2i import scenes as world
 from minit2i.files import data_file
 from minit2i.prompts import ANY, Prompt
-from minit2i.scenes import Scene
+from minit2i.scenes import ATTRIBUTES, Scene
 from minit2i.tokenizer import words_of
 
-ATTRIBUTES = {  # of a scene -> their values
-    "animal": world.ANIMALS,
-    "headwear": ("none", *world.HEADWEAR),
-    "colour": ("none", *world.COLOURS),
-    "eyewear": world.EYEWEAR,
-    "background": world.BACKGROUNDS,
-    "style": world.STYLES,
-}
 Tag = str | tuple[str, str]  # what may be true of an emoji: a keyword, or ("name", codepoint)
 
 

@@ -19,13 +19,13 @@ from minit2i.clutter import meaningless_words
 from minit2i.device import device, device_of
 from minit2i.pictures import to_float, to_pil
 from minit2i.prompts import prompt
-from minit2i.scenes import Scene, draw_scene, held_out
+from minit2i.scenes import ATTRIBUTES, Scene, draw_scene, held_out
 from minit2i.schedule import Schedule
 from minit2i.tokenizer import Tokenizer
 from minit2i.viz import score_table
 from minit2i.weights import load_tokenizer
 
-from .answers import ATTRIBUTES, Emoji, Tag, answers
+from .answers import Emoji, Tag, answers
 from .batches import emoji_pictures, normal_noise, on_backgrounds, one_each, python_rng, render_all
 from .recipe import Recipe
 from .restyle import ALL_CHANGES, restyle
