@@ -7,6 +7,7 @@ import pytest
 from minit2i.files import data_file
 from minit2i.tokenizer import Tokenizer, join, spell, words_of
 from minit2i.training.tokenizer import train_tokenizer
+from minit2i.weights import load_tokenizer
 
 TEXTS = ["a cat wearing a blue cap", "a cat in a red cap", "the cat sat", "a blue cat"] * 3
 
@@ -34,6 +35,11 @@ def test_frequent_words_become_one_token(tokenizer):
 def test_texts_come_back(tokenizer):
     for text in [*TEXTS, "an unseen wörd 猫 🎩"]:
         assert tokenizer.decode(tokenizer.encode(text)) == " ".join(words_of(text))
+
+
+def test_the_shipped_one_is_what_training_makes():
+    shipped, made = load_tokenizer(), train_tokenizer()
+    assert shipped.merges == made.merges and shipped.context == made.context
 
 
 def test_a_word_is_its_bytes_with_the_end_marked():
