@@ -49,6 +49,14 @@ class Scene:
     y: float = 0.0
     size: float = 0.84
 
+    def layout(self) -> list[float]:
+        """What captions leave out, as LAYOUT numbers of about unit scale: which style, where, how large."""
+        style = (float(self.style == style) for style in STYLES)
+        return [*style, self.x / 0.035, self.y / 0.035, (self.size - 0.84) / 0.058]
+
+
+LAYOUT = len(STYLES) + 3
+
 
 def held_out(animal: str, headwear: str, colour: str) -> bool:
     """Say whether this triple is kept from training; a hash decides, so that the choice can never drift."""

@@ -25,7 +25,8 @@ from .schedule import Schedule
 class UNetConfig:
     """Sizes of a denoiser. `widths`: channels at each resolution, each half the one before.
 
-    `text_width` and `text_pooled` are 0 for a denoiser without text. `prediction` says what the network's
+    `text_width` and `text_pooled` are 0 for a denoiser without text, and `layout`, how many numbers say what
+    captions leave out (see `Scene.layout`), for one that is not told. `prediction` says what the network's
     output means: "eps", "x_0" or "v" (schedule.py). `log_snr_shift` belongs to the schedule it was trained
     with.
     """
@@ -40,6 +41,7 @@ class UNetConfig:
     exit_channels: int = 8
     text_width: int = 128
     text_pooled: int = 128
+    layout: int = 0
     prediction: str = "x_0"
     log_snr_shift: float = -1.0
 
@@ -134,6 +136,7 @@ class UNet(nn.Module):
         widths, E, patch = config.widths, config.embedding, config.patch
         self.time = nn.Sequential(nn.Linear(widths[0], E), nn.SiLU(), nn.Linear(E, E))
         self.pooled = nn.Linear(config.text_pooled, E) if config.text_pooled else None
+        self.layout = nn.Linear(config.layout, E) if config.layout else None
 
         self.conv_in = nn.Conv2d(config.channels * patch**2, widths[0], 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
@@ -161,16 +164,21 @@ class UNet(nn.Module):
         nn.init.zeros_(self.conv_out[-1].weight)
         nn.init.zeros_(self.conv_out[-1].bias)
 
-    def forward(self, x_t: Tensor, t: Tensor, text: Text | None = None) -> Tensor:
+    def forward(
+        self, x_t: Tensor, t: Tensor, text: Text | None = None, layout: Tensor | None = None
+    ) -> Tensor:
         """x_t: (B, C, H, W); t: (B,) int64; text: of the same batch. Returns the prediction, shaped as x_t.
 
-        H and W must be multiples of patch * 2^(levels - 1).
+        layout: (B, config.layout), all zero where it is left to chance. H and W must be multiples of
+        patch * 2^(levels - 1).
         """
         embedding = self.time(timestep_embedding(t, self.config.widths[0]))  # (B, E)
         if self.pooled is not None:
             embedding = embedding + self.pooled(
                 F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1] ** 0.5
             )
+        if layout is not None:
+            embedding = embedding + self.layout(layout)
         embedding = F.silu(embedding)
 
         x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
@@ -186,17 +194,23 @@ class UNet(nn.Module):
 
 
 def denoising_loss(
-    model: UNet, schedule: Schedule, x_0: Tensor, text: Text | None, generator: Generator, weighting: str
+    model: UNet,
+    schedule: Schedule,
+    x_0: Tensor,
+    text: Text | None,
+    generator: Generator,
+    weighting: str,
+    **told: Tensor,
 ) -> Tensor:
     """Noise a batch at random times and ask for what was there; the weighted mean squared error, a scalar.
 
-    x_0: (B, C, H, W) in [-1, 1]; weighting: see `Schedule.loss_weight`, which
-    raises ValueError for an unknown one. Source: Ho et al. 2020, algorithm 1.
+    x_0: (B, C, H, W) of about unit scale; weighting: see `Schedule.loss_weight`, which raises ValueError for
+    an unknown one; told: what else the model is given. Source: Ho et al. 2020, algorithm 1.
     """
     t = schedule.random_t(len(x_0), generator)
     eps = torch.randn(x_0.shape, generator=generator)
     t, eps = t.to(x_0.device), eps.to(x_0.device)
     x_t = schedule.add_noise(x_0, eps, t)
-    prediction = model(x_t, t, text)
+    prediction = model(x_t, t, text, **told)
     error = (prediction - schedule.target(model.prediction, x_0, eps, t)).square().mean(dim=(1, 2, 3))  # (B,)
     return (schedule.loss_weight(t, model.prediction, weighting) * error).mean()

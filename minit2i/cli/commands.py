@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from minit2i import viz
+from minit2i.autoencoder import false_colours
 from minit2i.device import device, device_of
 from minit2i.errors import InputError
 from minit2i.files import data_file
@@ -33,6 +34,9 @@ from minit2i.weights import fingerprint, load_model, load_tokenizer
 USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
     "tokenizer": "minit2i train clip --weights FOLDER --out FOLDER",
     "clip": 'minit2i search "something sad" --weights FOLDER',
+    "autoencoder": "minit2i train denoiser --weights FOLDER --out FOLDER",
+    "denoiser-pixels": "python -c 'from minit2i.text2image import TextToImage; "
+    'TextToImage.load("FOLDER", "denoiser-pixels")("a cat")[0].save("cat.png")\'',
     "denoiser-fashion": "python -c 'from minit2i.text2image import TextToImage; "
     'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
     "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',
@@ -61,25 +65,36 @@ def run_generate(args) -> None:
         warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
     settings = {
         "seed": args.seed, "steps": args.steps, "guidance_scale": args.guidance, "sampler": args.sampler,
+        "style": args.style,
     }  # fmt: skip
     if args.film:
         film = list(t2i.steps([prompt], **settings))
-        save(to_pil(t2i.enlarge(film[-1].x_prev, args.size))[0], out)
-        write_film(film, film_out, strip_out)
+        save(to_pil(t2i.enlarge(t2i.decode(film[-1].x_prev), args.size))[0], out)
+        write_film(film, t2i, film_out, strip_out)
         return
     pictures = t2i(prompt, n=args.n, size=args.size, best_of=args.best_of, **settings)
     for picture, path in zip(pictures, outs, strict=True):
         save(picture, path)
 
 
-def write_film(film: list[Step], path: Path, strip: Path) -> None:
+def write_film(film: list[Step], t2i: TextToImage, path: Path, strip: Path) -> None:
     """Write what the denoiser saw beside what it guessed, moving and as a strip."""
-    pairs = [to_pil(torch.cat([step.x_t, step.x_0_hat])) for step in film]
-    captions = ["what the denoiser sees", "what it guesses"]
-    viz.save_film([viz.grid(pair, side=256, captions=captions) for pair in viz.pick_frames(pairs, 60)], path)
+    kinds = {
+        "what the denoiser sees": lambda step: step.x_t,
+        "what it guesses": lambda step: t2i.decode(step.x_0_hat),
+    }
+    if t2i.autoencoder is not None:
+        kinds = {
+            "what the denoiser sees": lambda step: false_colours(step.x_t),
+            "the same, decoded": lambda step: t2i.decode(step.x_t),
+            "what it guesses, decoded": lambda step: t2i.decode(step.x_0_hat),
+        }
+    shown = [[to_pil(kind(step))[0] for kind in kinds.values()] for step in film]
+    frames = [viz.grid(frame, side=256, captions=list(kinds)) for frame in viz.pick_frames(shown, 60)]
+    viz.save_film(frames, path)
     print(path)
-    seen, guessed = zip(*viz.pick_frames(pairs, 8), strict=True)
-    save(viz.grid([*seen, *guessed], columns=len(seen)), strip)
+    some = viz.pick_frames(shown, 8)
+    save(viz.grid([frame[row] for row in range(len(kinds)) for frame in some], columns=len(some)), strip)
 
 
 def run_score(args) -> None:
@@ -152,11 +167,13 @@ def run_denoise(args) -> None:
     out, picture = check_output(args.out), open_image(args.image)
     t2i = TextToImage.load(args.weights)
     prompt, T = shorten(args.prompt, t2i.tokenizer), t2i.schedule.T
-    x_0 = to_tensor(picture, size=t2i.denoiser.config.picture_size)  # (1, 3, 64, 64)
+    x_0 = to_tensor(picture, size=t2i.size).to(device_of(t2i.denoiser))  # (1, 3, 64, 64)
     t = min(round(args.noise * T), T - 1)
     scale = 3 if prompt else 0
-    steps = list(t2i.steps([prompt], args.seed, args.steps, guidance_scale=scale, start=(x_0, t)))
-    panels = to_pil(torch.cat([x_0, steps[0].x_t.cpu(), steps[-1].x_prev.cpu()]))
+    steps = list(
+        t2i.steps([prompt], args.seed, args.steps, guidance_scale=scale, start=(t2i.encode_pictures(x_0), t))
+    )
+    panels = to_pil(torch.cat([x_0, t2i.decode(steps[0].x_t), t2i.decode(steps[-1].x_prev)]))
     save(viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {T}", "denoised"]), out)
 
 

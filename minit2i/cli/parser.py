@@ -14,9 +14,13 @@ from importlib import metadata
 
 from minit2i.errors import InputError
 from minit2i.files import WEIGHTS
+from minit2i.scenes import STYLES
 
 DEVICES = ("cuda", "mps", "cpu")
-NETWORKS = ("tokenizer", "clip", "denoiser-fashion", "denoiser", "upscaler", "judge", "judge-fashion")
+NETWORKS = (
+    "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
+    "judge", "judge-fashion",
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,6 +103,7 @@ def build_parser() -> Parser:
     add("--guidance", type=between(0.0, 100.0), default=3.0, help="how much to heed the words (%(default)s)")
     add("--size", type=int, choices=(64, 256, 1024), default=256, help="pixels a side (%(default)s)")
     add("--sampler", choices=("ddpm", "ddim", "dpm_solver"), default="dpm_solver", help="(%(default)s)")
+    add("--style", choices=STYLES, help="whose art (by chance)")
     add(
         "--film",
         metavar="FILE",

@@ -15,7 +15,6 @@ from minit2i.pictures import to_float, to_pil
 from minit2i.scenes import Scene
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import scene_pictures
-from minit2i.training.denoiser import DenoiserRecipe
 from minit2i.viz import grid
 
 from .shares import OTHER_SEED, REAL_SEED, quantiles, share
@@ -63,9 +62,8 @@ def measure_scenes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> tuple[d
         "real": frechet_distance(real_ones, others),
         "n": n,
     }
-    training, _ = scene_pictures(
-        "train", DenoiserRecipe.scenes, 64, seed=1
-    )  # what the denoiser was trained on
+    # Training scenes are drawn anew for each batch, so these are none that it saw, but such as it saw
+    training, _ = scene_pictures("train", 40_000, 64, seed=1)
     return result, copy_check(drawn["held_out"][:16], training)
 
 

@@ -15,9 +15,10 @@ from minit2i.files import data_file, write_file
 from minit2i.pictures import save_image
 from minit2i.weights import fingerprint, save_model
 
+from .autoencoder import AutoencoderRecipe
 from .clip import ClipRecipe
 from .clothes import ClothesJudgeRecipe, ClothesRecipe
-from .denoiser import DenoiserRecipe
+from .denoiser import DenoiserRecipe, PixelRecipe
 from .judge import JudgeRecipe
 from .loop import Training, fit
 from .recipe import Recipe
@@ -25,7 +26,9 @@ from .upscaler import UpscalerRecipe
 
 RECIPES = {
     "clip": ClipRecipe(),
+    "autoencoder": AutoencoderRecipe(),
     "denoiser": DenoiserRecipe(),
+    "denoiser-pixels": PixelRecipe(),
     "denoiser-fashion": ClothesRecipe(),
     "upscaler": UpscalerRecipe(),
     "judge": JudgeRecipe(),

@@ -101,14 +101,16 @@ class Exam:
         self.n = n
         self.judge = load_model("judge", folder)
         self.clip, self.tokenizer = load_model("clip", folder), load_tokenizer(folder)
+        self.autoencoder = load_model("autoencoder", folder)
         pictures, self.scenes = scene_pictures("train", n + 2000, 64, seed=SEED)
         self.pictures = to_float(pictures)
         self.captions = [full_caption(scene) for scene in self.scenes]
         self.real = features(self.judge, self.pictures[n:])
 
     def t2i(self, model: nn.Module) -> TextToImage:
-        """A denoiser of ours, made ready to be asked."""
-        return TextToImage(self.clip, self.tokenizer, model)
+        """A denoiser of ours, of latents or of pixels, made ready to be asked."""
+        autoencoder = self.autoencoder if model.config.layout else None
+        return TextToImage(self.clip, self.tokenizer, model, autoencoder=autoencoder)
 
     def draw(self, draw: Callable[[list[str], int], Tensor], sheet: Path) -> dict:
         """Let draw(captions, seed) draw the n pictures, 64 at a time; saves the first 24, grades all."""
