@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from minit2i.autoencoder import Autoencoder
 from minit2i.captions import full_caption
-from minit2i.clip import CLIP
+from minit2i.clip import CLIP, Text
 from minit2i.clutter import known_words, meaningless_words
 from minit2i.device import device_of
 from minit2i.pictures import to_float, to_pil
@@ -69,7 +69,13 @@ class DenoiserRecipe(Recipe):
         return UNet(self.config)
 
     def loss(self, model: UNet, data: DenoiserData, generator: Generator) -> Tensor:
-        rng, on = python_rng(generator), device_of(model)
+        x_0, text, told = self.new_batch(data, generator)
+        return denoising_loss(model, self.config.schedule, x_0, text, generator, self.weighting, **told)
+
+    @torch.no_grad()
+    def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
+        """What the denoiser works on (B, C, H, W), its captions, one in ten empty, and what else it is told."""
+        rng, on = python_rng(generator), device_of(data.clip)
         scenes = new_scenes(self.batch, generator)
         x_0 = to_float(render_all(scenes).to(on))
         told = {}
@@ -77,12 +83,10 @@ class DenoiserRecipe(Recipe):
             layouts = torch.tensor([scene.layout() for scene in scenes])
             left_out = one_each(layouts, generator)[..., 0, 0] < self.left_out  # (B, 1)
             told["layout"] = layouts.masked_fill(left_out, 0.0).to(on)
-        captions = [prompt(scene, rng, data.meaningless).text for scene in scenes]
-        with torch.no_grad():
-            if data.autoencoder is not None:
-                x_0 = data.autoencoder.encode(x_0)
-            text = data.clip.text(data.tokenizer(drop_captions(captions, rng)).to(on))
-        return denoising_loss(model, self.config.schedule, x_0, text, generator, self.weighting, **told)
+        if data.autoencoder is not None:
+            x_0 = data.autoencoder.encode(x_0)
+        captions = drop_captions([prompt(scene, rng, data.meaningless).text for scene in scenes], rng)
+        return x_0, data.clip.text(data.tokenizer(captions).to(on)), told
 
     def sheet(self, model: UNet, data: DenoiserData) -> Image.Image:
         # To look at while training: combinations of the training split, and one line of the headline prompt.
