@@ -110,7 +110,7 @@ class Exam:
 
     def t2i(self, model: nn.Module) -> TextToImage:
         """A denoiser of ours, of latents or of pixels, made ready to be asked."""
-        autoencoder = self.autoencoder if model.config.layout else None
+        autoencoder = self.autoencoder if model.config.channels > 3 else None
         return TextToImage(self.clip, self.tokenizer, model, autoencoder=autoencoder)
 
     def draw(self, draw: Callable[[list[str], int], Tensor], sheet: Path) -> dict:
@@ -143,4 +143,4 @@ class Exam:
     def show_real(self) -> str:
         """What real pictures of the same scenes get: no denoiser can honestly do better."""
         cells = self.show(self.grade(self.pictures[: self.n]))
-        return f"Real pictures: {cells['all right']} all right, Fréchet distance {cells['Fréchet']}, fit {cells['fit']}."
+        return "Real pictures: " + ", ".join(f"{name} {cell}" for name, cell in cells.items())

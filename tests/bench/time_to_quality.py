@@ -1,14 +1,14 @@
 """How many minutes of training until the pictures are good? Four denoisers, trained side by side.
 
-python tests/bench/time_to_quality.py [--minutes 2 5 10 20 40]. Ours in latents and in pixels, and the diffusers
-library's in both. First each chooses its learning rate of three, by its own loss; then they take turns of
-half a minute. Interrupt it when you like: the same command goes on where it stopped. What is kept equal, and
-what not, is printed at the end.
+python tests/bench/time_to_quality.py [--minutes 2 5 10 20 40]. Ours in latents and in pixels, and the
+diffusers library's in both. First each chooses its learning rate of three, by its own loss; then they take
+turns of half a minute. Interrupt it when you like: the same command goes on where it stopped. What is kept
+equal, and what not, is printed at the end.
 """
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -29,8 +29,8 @@ STEPS, GUIDANCE = 25, 2.0
 RATES = (3e-4, 1e-3, 3e-3)
 
 CONDITIONS = """\
-Equal: scenes, captions (one in ten dropped) and batch size; the text features (tokens with their mask, and the
-pooled vector, all of our CLIP); the optimisers (Muon and AdamW) with their settings, gradient clipping, the
+Equal: scenes, captions (one in ten dropped) and batch size; the text features (tokens with their mask, and
+the pooled vector, all of our CLIP); the optimisers (Muon and AdamW) with their settings, gradient clipping, the
 average of the weights; minutes of training; the shape of the learning rate over the longest run (warm-up,
 flat, down to zero over the last half); 25 steps of DDIM with guidance 2; prompts and judge. Each its own: the
 network, with about as many parameters in pixels as ours, and in latents as ours; the learning rate, the best
