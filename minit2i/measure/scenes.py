@@ -8,16 +8,17 @@ from tqdm import tqdm
 
 from minit2i.captions import full_caption
 from minit2i.fit import fit_psnr
-from minit2i.judge import Judge, features, verdicts
+from minit2i.judge import QUESTIONS, Judge, features, verdicts
 from minit2i.layers import in_batches
 from minit2i.metrics import frechet_distance
 from minit2i.pictures import to_float, to_pil
-from minit2i.scenes import Scene
+from minit2i.scenes import ATTRIBUTES, Scene
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import scene_pictures
 from minit2i.viz import grid
 
 from .shares import OTHER_SEED, REAL_SEED, quantiles, share
+from .wording import read_wording
 
 
 def draw_many(t2i: TextToImage, prompts: list[str], seed: int, what: str, **settings) -> Tensor:
@@ -65,6 +66,17 @@ def measure_scenes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> tuple[d
     # Training scenes are drawn anew for each batch, so these are none that it saw, but such as it saw
     training, _ = scene_pictures("train", 40_000, 64, seed=1)
     return result, copy_check(drawn["held_out"][:16], training)
+
+
+def measure_prompts(t2i: TextToImage, judge: Judge, seed: int, half: str = "measure") -> dict:
+    """Draw what people type, see `read_wording`: the share of intact pictures that show all that was stated."""
+    rows = read_wording(half)
+    drawn = draw_many(t2i, [row["prompt"] for row in rows], seed, "what people type")
+    stated = [{name: row[name] for name in QUESTIONS if row.get(name)} for row in rows]
+    anything = {name: values[0] for name, values in ATTRIBUTES.items()}  # where nothing was stated
+    right = verdicts(judge, drawn, [Scene(**anything | some) for some in stated])
+    all_right = [all(right[name][i] for name in (*some, "intact")) for i, some in enumerate(stated)]
+    return share(torch.tensor(all_right))
 
 
 def copy_check(pictures: Tensor, training: Tensor) -> Image.Image:

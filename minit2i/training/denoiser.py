@@ -74,7 +74,7 @@ class DenoiserRecipe(Recipe):
 
     @torch.no_grad()
     def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
-        """What it works on (B, C, H, W), captions of these scenes, one in ten empty, and what else it is told."""
+        """What it works on (B, C, H, W), captions of it, one in ten empty, and what else it is told."""
         rng, on = python_rng(generator), device_of(data.clip)
         scenes = new_scenes(self.batch, generator)
         x_0 = to_float(render_all(scenes).to(on))

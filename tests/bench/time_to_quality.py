@@ -30,8 +30,8 @@ RATES = (3e-4, 1e-3, 3e-3)
 
 CONDITIONS = """\
 Equal: scenes, captions (one in ten dropped) and batch size; the text features (tokens with their mask, and
-the pooled vector, all of our CLIP); the optimisers (Muon and AdamW) with their settings, gradient clipping, the
-average of the weights; minutes of training; the shape of the learning rate over the longest run (warm-up,
+the pooled vector, all of our CLIP); the optimisers (Muon and AdamW) with their settings, gradient clipping,
+the average of the weights; minutes of training; the shape of the learning rate over the longest run (warm-up,
 flat, down to zero over the last half); 25 steps of DDIM with guidance 2; prompts and judge. Each its own: the
 network, with about as many parameters in pixels as ours, and in latents as ours; the learning rate, the best
 of three by its loss; what it predicts (theirs eps with DDPMScheduler's defaults, the linear schedule and no
