@@ -34,14 +34,13 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
     t2i, clothes = TextToImage.load(folder), TextToImage.load(folder, "denoiser-fashion")
     judge = load_model("judge", folder)
     scenes, sheet = measure_scenes(t2i, judge, n, seed)
+    real, _ = scene_pictures("held_out", n - n % 2, 64, seed=REAL_SEED)
     return {
         "n": n,
         "seed": seed,
         **scenes,
         "prompts": measure_prompts(t2i, judge, seed),
-        "autoencoder": measure_autoencoder(
-            t2i.autoencoder, scene_pictures("held_out", n - n % 2, 64, REAL_SEED)[0]
-        ),
+        "autoencoder": measure_autoencoder(t2i.autoencoder, real),
         "fashion": measure_clothes(clothes, load_model("judge-fashion", folder), n, seed),
         "clip": measure_clip(Matcher(load_model("clip", folder), load_tokenizer(folder)), n),
         "upscaler": measure_upscaler(t2i.upscaler, max(1, n // 20)),
@@ -70,8 +69,9 @@ def print_report(result: dict) -> None:
         )
     found = result["autoencoder"]
     print(
-        f"Autoencoder: {found['psnr']:.1f} dB; {found['least_channel']:.1f} dB less without the channel missed "
-        f"least; edges halfway between two latents {found['halfway']:.2f} of those in the two, n = {found['n']}"
+        f"Autoencoder: {found['psnr']:.1f} dB; without the channel that is missed least "
+        f"{found['least_channel']:.1f} dB less; edges halfway between two latents {found['halfway']:.2f} of "
+        f"those in the two, n = {found['n']}"
     )
     for name, frechet in (("scenes", result["frechet"]), ("clothes", result["fashion"]["frechet"])):
         ratio = frechet["generated"] / max(frechet["real"], 1e-12)
