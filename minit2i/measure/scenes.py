@@ -69,7 +69,7 @@ def measure_scenes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> tuple[d
 
 
 def measure_prompts(t2i: TextToImage, judge: Judge, seed: int, half: str = "measure") -> dict:
-    """Draw what people type, see `read_wording`: how many pictures are intact and show all that was stated."""
+    """Draw what people type, see `read_wording`: how many are intact and show all that was stated."""
     rows = read_wording(half)
     drawn = draw_many(t2i, [row["prompt"] for row in rows], seed, "what people type")
     stated = [{name: row[name] for name in QUESTIONS if row.get(name)} for row in rows]
