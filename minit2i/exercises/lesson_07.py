@@ -1,4 +1,4 @@
-"""Lesson 07, latents: counting multiplications, a loss that minds slopes, and latents of unit scale."""
+"""Lesson 07, latents: counting multiplications, a loss that minds slopes, unit scale, layouts."""
 
 from functools import cache
 
@@ -11,6 +11,7 @@ from minit2i.autoencoder import reconstruction_loss
 from minit2i.exercises import compare
 from minit2i.exercises.lesson_00 import chelsea
 from minit2i.pictures import to_pil
+from minit2i.scenes import Scene
 
 # ---- 07.1 ----
 
@@ -151,4 +152,32 @@ unit_scale_test = compare(
     draw_scaled,
 )
 
-EXERCISES = {"07.1": multiplications_test, "07.2": loss_test, "07.3": unit_scale_test}
+# ---- 07.4 ----
+
+
+def layout(style: str, x: float, y: float, size: float) -> list[float]:
+    return Scene("cat", "none", "none", "none", "white", style, x, y, size).layout()
+
+
+layout_test = compare(
+    layout,
+    [("noto", 0.035, -0.07, 0.84), ("twemoji", 0.0, 0.0175, 0.898), ("fluent", -0.035, 0.0, 0.724)],
+    {
+        "all is zero: that is what a network is told of a layout that is left out": lambda *_: [0.0] * 6,
+        "the style is left out": lambda style, x, y, size: layout(style, x, y, size)[3:],
+        "x, y and size are left as they are, far from unit scale": lambda style, x, y, size: (
+            layout(style, x, y, size)[:3] + [x, y, size]
+        ),
+        "the usual size, 0.84, is not subtracted": lambda style, x, y, size: (
+            layout(style, x, y, size)[:5] + [size / 0.058]
+        ),
+        "the style comes last": lambda style, x, y, size: (
+            layout(style, x, y, size)[3:] + layout(style, x, y, size)[:3]
+        ),
+        "one multiplies instead of dividing": lambda style, x, y, size: (
+            layout(style, x, y, size)[:3] + [x * 0.035, y * 0.035, (size - 0.84) * 0.058]
+        ),
+    },
+)
+
+EXERCISES = {"07.1": multiplications_test, "07.2": loss_test, "07.3": unit_scale_test, "07.4": layout_test}
