@@ -8,5 +8,5 @@ where networks are trained (training), measured (measure), used from the command
 STORY = (
     "errors", "files", "device", "pictures", "viz", "scenes", "captions", "clutter", "prompts", "render",
     "data", "tokenizer", "layers", "clip", "search", "schedule", "unet", "samplers", "guidance", "upscaler",
-    "judge", "weights", "text2image", "metrics", "fit",
+    "autoencoder", "judge", "weights", "text2image", "metrics", "fit",
 )  # fmt: skip

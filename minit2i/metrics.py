@@ -31,15 +31,17 @@ def luma(pictures: Tensor) -> Tensor:
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio on Y in decibels: +6 dB is half the error, +20 dB a tenth.
+def psnr(a: Tensor, b: Tensor, colour: bool = False) -> Tensor:
+    """Peak signal-to-noise ratio in decibels: +6 dB is half the error, +20 dB a tenth.
 
-    a, b: (B, 3, H, W) in [-1, 1]. Returns (B,), infinite where the two are equal.
+    a, b: (B, 3, H, W) in [-1, 1]. They are compared on Y, as is usual for super-resolution, or, with
+    colour, on red, green and blue. Returns (B,), infinite where the two are equal.
     Raises ValueError when the shapes differ.
     """
     _check_same_shape(a, b)
-    mse = (luma(a) - luma(b)).square().mean(dim=(1, 2, 3))  # (B,)
-    # PSNR = 10 log10(peak^2 / MSE), and the peak of Y is 1
+    a, b = ((x + 1) / 2 if colour else luma(x) for x in (a, b))
+    mse = (a - b).square().mean(dim=(1, 2, 3))  # (B,)
+    # PSNR = 10 log10(peak^2 / MSE), and the peak is 1
     return -10 * torch.log10(mse)
 
 

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from .autoencoder import Autoencoder, AutoencoderConfig
 from .clip import CLIP, CLIPConfig
 from .device import device
 from .errors import InputError
@@ -27,6 +28,7 @@ from .upscaler import Upscaler, UpscalerConfig
 
 NETWORKS = {  # name of a weights file -> the network and its sizes
     "clip": (CLIP, CLIPConfig),
+    "autoencoder": (Autoencoder, AutoencoderConfig),
     "denoiser": (UNet, UNetConfig),
     "denoiser-fashion": (UNet, UNetConfig),
     "upscaler": (Upscaler, UpscalerConfig),

@@ -24,6 +24,14 @@ def test_psnr_of_a_known_offset():
     assert_close(psnr(a, a + offset), torch.tensor([20.0, 40.0]), atol=1e-3, rtol=0)
 
 
+def test_psnr_of_colours_counts_each_channel_alike():
+    a = torch.zeros(1, 3, 4, 4)
+    b = a.clone()
+    b[:, 2] = 0.2  # a tenth of the range in blue alone: a mean squared error of 0.01 / 3
+    assert psnr(a, b, colour=True).item() == pytest.approx(10 * math.log10(300), abs=1e-3)
+    assert psnr(a, b).item() == pytest.approx(-20 * math.log10(0.114 * 0.1), abs=1e-3)
+
+
 def test_psnr_of_equal_pictures_is_infinite():
     a = random_pictures(1, 3, 8, 8)
     assert psnr(a, a).item() == math.inf

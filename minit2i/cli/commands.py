@@ -33,6 +33,8 @@ from minit2i.weights import fingerprint, load_model, load_tokenizer
 USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
     "tokenizer": "minit2i train clip --weights FOLDER --out FOLDER",
     "clip": 'minit2i search "something sad" --weights FOLDER',
+    "autoencoder": "python -c 'from minit2i.weights import load_model; "
+    'load_model("autoencoder", "FOLDER")\'',
     "denoiser-fashion": "python -c 'from minit2i.text2image import TextToImage; "
     'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
     "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',

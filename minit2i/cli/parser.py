@@ -16,7 +16,9 @@ from minit2i.errors import InputError
 from minit2i.files import WEIGHTS
 
 DEVICES = ("cuda", "mps", "cpu")
-NETWORKS = ("tokenizer", "clip", "denoiser-fashion", "denoiser", "upscaler", "judge", "judge-fashion")
+NETWORKS = (
+    "tokenizer", "clip", "autoencoder", "denoiser-fashion", "denoiser", "upscaler", "judge", "judge-fashion",
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):

@@ -34,6 +34,13 @@ def scene_pictures(
     return render_all(scenes, size), scenes
 
 
+def new_scenes(count: int, generator: Generator) -> list[Scene]:
+    """Scenes of the training split that no one has drawn before: place and size never repeat."""
+    return [
+        draw_scene(seed, 0, "train") for seed in torch.randint(2**62, (count,), generator=generator).tolist()
+    ]
+
+
 def render_all(scenes: list[Scene], size: int = 64) -> Tensor:
     """Render scenes, with a progress bar if there are many. Returns uint8 (n, 3, size, size)."""
     pictures = np.empty((len(scenes), size, size, 3), np.uint8)

@@ -15,6 +15,7 @@ from minit2i.files import data_file, write_file
 from minit2i.pictures import save_image
 from minit2i.weights import fingerprint, save_model
 
+from .autoencoder import AutoencoderRecipe
 from .clip import ClipRecipe
 from .clothes import ClothesJudgeRecipe, ClothesRecipe
 from .denoiser import DenoiserRecipe
@@ -25,6 +26,7 @@ from .upscaler import UpscalerRecipe
 
 RECIPES = {
     "clip": ClipRecipe(),
+    "autoencoder": AutoencoderRecipe(),
     "denoiser": DenoiserRecipe(),
     "denoiser-fashion": ClothesRecipe(),
     "upscaler": UpscalerRecipe(),
