@@ -125,7 +125,8 @@ def test_impossible_wishes_are_refused_in_one_line(tiny):
 
 def test_the_shipped_weights_fit_in_25_megabytes():
     files = list(WEIGHTS.rglob("*.safetensors"))
-    assert {file.stem for file in files} == set(RECIPES)
+    # The autoencoder's will come with those of a denoiser of latents
+    assert {file.stem for file in files} == set(RECIPES) - {"autoencoder"}
     assert sum(file.stat().st_size for file in files) < 25e6
     for file in files:
         card = read_card(file)
