@@ -3,8 +3,9 @@ import torch
 from torch import Generator
 from torch.testing import assert_close
 
-from minit2i.autoencoder import Autoencoder, AutoencoderConfig, false_colours, noised, reconstruction_loss
+from minit2i.autoencoder import Autoencoder, AutoencoderConfig, noised, reconstruction_loss
 from minit2i.pictures import to_float
+from minit2i.scenes import held_out
 from minit2i.training.autoencoder import AutoencoderRecipe
 from minit2i.training.batches import new_scenes, scene_pictures
 from minit2i.training.loop import Training, fit
@@ -74,17 +75,11 @@ def test_the_noise_has_the_strength_that_was_asked_for():
     assert torch.equal(noised(z, 0.0, Generator()), z)
 
 
-def test_false_colours_are_three_channels():
-    z = torch.randn(2, 8, 4, 4)
-    z[0, 0, 0, 0] = 100
-    assert false_colours(z).shape == (2, 3, 4, 4)
-    assert false_colours(z).max() == 1 and false_colours(z)[0, 0, 0, 0] == 1
-
-
 def test_scenes_for_training_are_new_each_time_and_none_is_held_out():
     generator = Generator().manual_seed(0)
     one, other = new_scenes(50, generator), new_scenes(50, generator)
     assert not set(one) & set(other)
+    assert not any(held_out(s.animal, s.headwear, s.colour) for s in new_scenes(500, generator))
     assert one == new_scenes(50, Generator().manual_seed(0))
 
 

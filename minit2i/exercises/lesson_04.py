@@ -71,7 +71,7 @@ def of_all_channels(a: Tensor, b: Tensor) -> Tensor:
 
 
 decibels_test = compare(
-    lambda a, b: psnr(a, b),
+    lambda a, b: psnr(a, b),  # on Y, of two arguments
     [two_pairs(), tuple(pair[:1] for pair in two_pairs())],
     {
         "nothing is measured": lambda a, b: torch.zeros(len(a)),

@@ -18,7 +18,6 @@ from minit2i.weights import load_model
 
 RECIPE = AutoencoderRecipe()
 TRIALS = {
-    "default": {},
     "latent_channels": (4, 16),
     "width": (48, 96),
     "decoder_blocks": (2, 5),
