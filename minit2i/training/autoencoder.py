@@ -20,7 +20,7 @@ from .recipe import Recipe
 class AutoencoderRecipe(Recipe):
     """Scenes of the training split. noise: what is added to latents of unit scale."""
 
-    batch: int = 32
+    batch: int = 16
     minutes: float = 10
     lr: float = 3e-3
     decay: float = 0.998
