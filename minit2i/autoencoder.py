@@ -85,6 +85,11 @@ def reconstruction_loss(x_hat: Tensor, x: Tensor) -> Tensor:
     return F.l1_loss(x_hat, x) + 4 * F.mse_loss(x_hat, x) + 0.5 * edges
 
 
+def false_colours(z: Tensor) -> Tensor:
+    """Three channels of latents (B, Z, H, W) as red, green and blue: (B, 3, H, W) in [-1, 1]."""
+    return (z[:, :3] / 3).clamp(-1, 1)
+
+
 def noised(z: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Latents with noise of this standard deviation, so that near latents mean alike pictures."""
     return z + strength * torch.randn(z.shape, generator=generator).to(z.device)

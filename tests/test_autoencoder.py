@@ -3,7 +3,7 @@ import torch
 from torch import Generator
 from torch.testing import assert_close
 
-from minit2i.autoencoder import Autoencoder, AutoencoderConfig, noised, reconstruction_loss
+from minit2i.autoencoder import Autoencoder, AutoencoderConfig, false_colours, noised, reconstruction_loss
 from minit2i.pictures import to_float
 from minit2i.scenes import held_out
 from minit2i.training.autoencoder import AutoencoderRecipe
@@ -73,6 +73,13 @@ def test_the_noise_has_the_strength_that_was_asked_for():
     z = torch.zeros(4, 8, 16, 16)
     assert noised(z, 0.1, Generator().manual_seed(0)).std().item() == pytest.approx(0.1, rel=0.02)
     assert torch.equal(noised(z, 0.0, Generator()), z)
+
+
+def test_false_colours_are_three_channels():
+    z = torch.randn(2, 8, 4, 4)
+    z[0, 0, 0, 0] = 100
+    assert false_colours(z).shape == (2, 3, 4, 4)
+    assert false_colours(z).max() == 1 and false_colours(z)[0, 0, 0, 0] == 1
 
 
 def test_scenes_for_training_are_new_each_time_and_none_is_held_out():
