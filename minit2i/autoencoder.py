@@ -24,9 +24,9 @@ class AutoencoderConfig:
     channels: int = 3
     latent_channels: int = 16
     patch: int = 4
-    width: int = 64
-    encoder_blocks: int = 2
-    decoder_blocks: int = 3
+    width: int = 96
+    encoder_blocks: int = 1
+    decoder_blocks: int = 2
     exit_channels: int = 16
 
 

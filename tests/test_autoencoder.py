@@ -10,19 +10,19 @@ from minit2i.training.autoencoder import AutoencoderRecipe
 from minit2i.training.batches import new_scenes, scene_pictures
 from minit2i.training.loop import Training, fit
 
-TINY = AutoencoderConfig(width=16, encoder_blocks=1, decoder_blocks=1, exit_channels=8)
+TINY = AutoencoderConfig(latent_channels=8, width=16, encoder_blocks=1, decoder_blocks=1, exit_channels=8)
 
 
 def scenes_as_pictures(n: int) -> torch.Tensor:
     return to_float(scene_pictures("train", n, 64, seed=2)[0])
 
 
-def test_latents_are_a_sixth_of_the_numbers_and_pictures_come_back_in_shape():
+def test_latents_are_a_third_of_the_numbers_and_pictures_come_back_in_shape():
     model = Autoencoder(AutoencoderConfig()).eval()
     x = scenes_as_pictures(2)
     with torch.no_grad():
         z = model.encode(x)
-        assert z.shape == (2, 8, 16, 16) and x.numel() == 6 * z.numel()
+        assert z.shape == (2, 16, 16, 16) and x.numel() == 3 * z.numel()
         assert model(x).shape == x.shape
         assert model(torch.zeros(1, 3, 32, 96)).shape == (1, 3, 32, 96)
     assert sum(p.numel() for p in model.parameters()) <= 1_000_000
@@ -36,17 +36,17 @@ def test_while_it_trains_each_channel_has_unit_scale():
     assert_close(z.std((0, 2, 3)), torch.ones(8), atol=1e-2, rtol=0)
 
 
-def test_the_loss_is_the_distance_and_half_that_of_the_slopes():
+def test_the_loss_is_the_distance_its_square_and_half_that_of_the_slopes():
     x, x_hat = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
-    # Distance 1/4; of two slopes in each direction one is off by 1: 1/2 + 1/2
-    assert reconstruction_loss(x_hat, x).item() == pytest.approx(1 / 4 + 0.5 * (1 / 2 + 1 / 2))
+    # Distance and square 1/4; of two slopes in each direction one is off by 1: 1/2 + 1/2
+    assert reconstruction_loss(x_hat, x).item() == pytest.approx(1 / 4 + 4 / 4 + 0.5 * (1 / 2 + 1 / 2))
     assert reconstruction_loss(x, x).item() == 0
     # Both are as far from a hard edge pixel by pixel, but one is soft
     edge = torch.tensor([-1.0, -1, -1, 1, 1, 1]).expand(1, 1, 6, 6)
     soft = torch.tensor([-1.0, -1, -0.5, 0.5, 1, 1]).expand(1, 1, 6, 6)
     pale = edge - edge.sign() / 6
     assert_close((soft - edge).abs().mean(), (pale - edge).abs().mean())
-    assert reconstruction_loss(soft, edge) > 1.5 * reconstruction_loss(pale, edge)
+    assert reconstruction_loss(soft, edge) > 2 * reconstruction_loss(pale, edge)
 
 
 def test_it_learns_to_give_back_what_it_sees():

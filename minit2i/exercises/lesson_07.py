@@ -65,36 +65,42 @@ def slopes(x_hat: Tensor, x: Tensor, dims: tuple[int, ...] = (2, 3)) -> Tensor:
     return sum(F.l1_loss(x_hat.diff(dim=dim), x.diff(dim=dim)) for dim in dims)
 
 
+def distance(x_hat: Tensor, x: Tensor) -> Tensor:
+    return F.l1_loss(x_hat, x) + 4 * F.mse_loss(x_hat, x)
+
+
 loss_test = compare(
     reconstruction_loss,
     [(SPOTS, torch.zeros(1, 2, 2, 2)), two_pairs()],
     {
-        "the slopes are left out": lambda x_hat, x: F.l1_loss(x_hat, x),
-        "the distance of the pictures themselves is left out": lambda x_hat, x: 0.5 * slopes(x_hat, x),
+        "the slopes are left out": distance,
+        "the squares are left out": lambda x_hat, x: F.l1_loss(x_hat, x) + 0.5 * slopes(x_hat, x),
+        "the squares count once, and not four times": lambda x_hat, x: (
+            F.l1_loss(x_hat, x) + F.mse_loss(x_hat, x) + 0.5 * slopes(x_hat, x)
+        ),
+        "the distance of the pictures themselves is left out": lambda x_hat, x: (
+            4 * F.mse_loss(x_hat, x) + 0.5 * slopes(x_hat, x)
+        ),
         "the slopes to the right are left out": lambda x_hat, x: (
-            F.l1_loss(x_hat, x) + 0.5 * slopes(x_hat, x, (2,))
+            distance(x_hat, x) + 0.5 * slopes(x_hat, x, (2,))
         ),
         "the slopes downwards are left out": lambda x_hat, x: (
-            F.l1_loss(x_hat, x) + 0.5 * slopes(x_hat, x, (3,))
+            distance(x_hat, x) + 0.5 * slopes(x_hat, x, (3,))
         ),
-        "the slopes count in full, and not by half": lambda x_hat, x: F.l1_loss(x_hat, x) + slopes(x_hat, x),
+        "the slopes count in full, and not by half": lambda x_hat, x: distance(x_hat, x) + slopes(x_hat, x),
         "only the downward slopes are halved; put brackets around the sum": lambda x_hat, x: (
-            F.l1_loss(x_hat, x) + 0.5 * slopes(x_hat, x, (2,)) + slopes(x_hat, x, (3,))
+            distance(x_hat, x) + 0.5 * slopes(x_hat, x, (2,)) + slopes(x_hat, x, (3,))
         ),
-        "the distance is halved, too": lambda x_hat, x: 0.5 * (F.l1_loss(x_hat, x) + slopes(x_hat, x)),
-        "squares are taken instead of distances": lambda x_hat, x: (
-            F.mse_loss(x_hat, x)
-            + 0.5 * sum(F.mse_loss(x_hat.diff(dim=dim), x.diff(dim=dim)) for dim in (2, 3))
-        ),
+        "all is halved": lambda x_hat, x: 0.5 * (distance(x_hat, x) + slopes(x_hat, x)),
         "slopes are compared without their sign, so that rising and falling are the same": lambda x_hat, x: (
-            F.l1_loss(x_hat, x)
+            distance(x_hat, x)
             + 0.5 * sum(F.l1_loss(x_hat.diff(dim=dim).abs(), x.diff(dim=dim).abs()) for dim in (2, 3))
         ),
         "the slopes of x_hat are taken alone, without those of x": lambda x_hat, x: (
-            F.l1_loss(x_hat, x) + 0.5 * slopes(x_hat, torch.zeros_like(x))
+            distance(x_hat, x) + 0.5 * slopes(x_hat, torch.zeros_like(x))
         ),
         "diff goes over channels and rows: the dimensions are counted from 0, so they are 2 and 3": (
-            lambda x_hat, x: F.l1_loss(x_hat, x) + 0.5 * slopes(x_hat, x, (1, 2))
+            lambda x_hat, x: distance(x_hat, x) + 0.5 * slopes(x_hat, x, (1, 2))
         ),
     },
 )

@@ -24,7 +24,7 @@ class AutoencoderRecipe(Recipe):
     minutes: float = 10
     lr: float = 3e-3
     decay: float = 0.998
-    noise: float = 0.1
+    noise: float = 0.05
     config: AutoencoderConfig = AutoencoderConfig()
 
     def load_data(self, folder: str | Path) -> None:
