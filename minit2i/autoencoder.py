@@ -1,7 +1,7 @@
-"""The autoencoder: a picture squeezed into a third of its numbers, and unfolded again.
+"""The autoencoder: a picture squeezed into a sixth of its numbers, and unfolded again.
 
 Most of a picture says little: plain areas, soft shading. A network learns to keep what matters, in 16x16
-places of 16 numbers each instead of 64x64 pixels of 3: the latents z. A denoiser that dreams of latents has
+places of 8 numbers each instead of 64x64 pixels of 3: the latents z. A denoiser that dreams of latents has
 far less to compute, and need not draw single pixels; the decoder knows how edges look.
 Paper: Rombach et al. 2022 (latent diffusion); Hinton & Salakhutdinov 2006 (autoencoders).
 
@@ -22,7 +22,7 @@ class AutoencoderConfig:
     """Sizes of both halves. `patch`: how many pixels, in each direction, become one place."""
 
     channels: int = 3
-    latent_channels: int = 16
+    latent_channels: int = 8
     patch: int = 4
     width: int = 96
     encoder_blocks: int = 1

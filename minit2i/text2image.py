@@ -4,7 +4,7 @@ the upscaler a large one.
 All drawing goes through `TextToImage.steps`: one picture, a film of how it came about, an exam of thousands.
 
 Shapes: P prompts, n pictures a prompt, B = P n pictures in all, C channels, S side of a small picture
-(64, clothes 32), Z and H those of what the denoiser works on: latents (16, 16), or C and S.
+(64, clothes 32), Z and H those of what the denoiser works on: latents (8, 16), or C and S.
 """
 
 import difflib

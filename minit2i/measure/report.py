@@ -67,6 +67,8 @@ def print_report(result: dict) -> None:
             f"Fit, {name}: the nearest real scene is {entry['median']:.1f} dB away (median; 10th percentile "
             f"{entry['percentile_10']:.1f} dB), n = {entry['n']}"
         )
+    shares = ", ".join(f"{style} {100 * part:.0f} %" for style, part in result["styles"].items())
+    print(f"Styles of art drawn: {shares}")
     found = result["autoencoder"]
     print(
         f"Autoencoder: {found['psnr']:.1f} dB; without the channel that is missed least "

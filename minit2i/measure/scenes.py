@@ -7,12 +7,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from minit2i.captions import full_caption
-from minit2i.fit import fit_psnr
+from minit2i.fit import fit_psnr, nearest_scenes
 from minit2i.judge import QUESTIONS, Judge, features, verdicts
 from minit2i.layers import in_batches
 from minit2i.metrics import frechet_distance
 from minit2i.pictures import to_float, to_pil
-from minit2i.scenes import ATTRIBUTES, Scene
+from minit2i.scenes import ATTRIBUTES, STYLES, Scene
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import scene_pictures
 from minit2i.viz import grid
@@ -53,7 +53,10 @@ def measure_scenes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> tuple[d
             without = draw_many(t2i, [""] * len(few), seed, "without words", guidance_scale=0)
             result["no_words"] = attributes(judge, without, few)
             # Right is not yet crisp: how near is the nearest real scene?
-            result["fit"] = quantiles(fit_psnr(drawn[name], asked))
+            nearest = nearest_scenes(drawn[name], asked)
+            result["fit"] = quantiles(torch.tensor([psnr for _, psnr in nearest]))
+            styles = [scene.style for scene, _ in nearest]
+            result["styles"] = {style: styles.count(style) / len(styles) for style in STYLES}
             result["fit_real"] = quantiles(fit_psnr(real[name][:100], asked[:100]))
     # Both against other scenes than those that were asked for: with the same captions, chance differs less.
     others = features(judge, to_float(scene_pictures("train", n, 64, seed=OTHER_SEED)[0]))

@@ -46,7 +46,7 @@ class DenoiserRecipe(Recipe):
     minutes: float = 45
     lr: float = 3e-3
     config: UNetConfig = UNetConfig(
-        channels=16,
+        channels=8,
         picture_size=16,
         patch=1,
         widths=(96, 192),

@@ -24,14 +24,15 @@ CHOICES = {
     "weighting": ("clipped_v", "v", "min_snr", "none"),
     "batch": (16, 32, 64),
     "lr": (1.5e-3, 3e-3, 6e-3),
-    "widths": ((64, 128), (96, 192), (128, 256), (64, 128, 192)),
+    "widths": ((64, 128), (96, 192), (128, 256), (96, 192, 256)),
+    "log_snr_shift": (-1.0, 0.0, 1.0),
     "blocks": (1, 2),
     "layout": (LAYOUT, 0),
     "left_out": (0.0, 0.1, 0.5),
     "decay": (0.998, 0.999, 0.9995),
 }
 # Chosen in UNetConfig; the others are the recipe's own
-OF_CONFIG = ("prediction", "widths", "blocks", "layout")
+OF_CONFIG = ("prediction", "widths", "log_snr_shift", "blocks", "layout")
 RECIPE = DenoiserRecipe()
 DEFAULT = {key: getattr(RECIPE.config if key in OF_CONFIG else RECIPE, key) for key in CHOICES}
 
