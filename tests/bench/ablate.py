@@ -73,13 +73,17 @@ def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
     return total
 
 
-def train_and_measure(
-    name: str, settings: dict, minutes: float, seed: int, data: DenoiserData, exam: Exam, sheet: Path
-) -> dict:
-    """Train one variant; returns what it reached."""
+def recipe_of(settings: dict) -> DenoiserRecipe:
     config = dataclasses.replace(RECIPE.config, **{key: settings[key] for key in OF_CONFIG})
-    others = {key: value for key, value in settings.items() if key not in OF_CONFIG}
-    recipe = dataclasses.replace(RECIPE, config=config, **others)
+    return dataclasses.replace(
+        RECIPE, config=config, **{key: value for key, value in settings.items() if key not in OF_CONFIG}
+    )
+
+
+def train_and_measure(
+    name: str, recipe: DenoiserRecipe, minutes: float, seed: int, data: DenoiserData, exam: Exam, sheet: Path
+) -> dict:
+    """Train one denoiser; returns what it reached."""
     torch.manual_seed(seed)
     training = Training(recipe.build(data), recipe.lr, recipe.weight_decay, recipe.decay, seed)
     speed = sgemm()
@@ -123,7 +127,8 @@ def main() -> None:
             rows = [row for row in read_rows(results) if asked.items() <= row.items()]
             if args.again or not rows:
                 sheet = args.out / f"{name}-{args.minutes:g}-minutes-seed-{args.seed}.png"
-                measured = train_and_measure(name, settings, args.minutes, args.seed, data, exam, sheet)
+                recipe = recipe_of(settings)
+                measured = train_and_measure(name, recipe, args.minutes, args.seed, data, exam, sheet)
                 append_row(results, {"name": name, **asked, **measured})
                 rows = read_rows(results)
             finished[name] = rows[-1]  # the latest
