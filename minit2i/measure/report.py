@@ -40,7 +40,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
         "seed": seed,
         **scenes,
         "prompts": measure_prompts(t2i, judge, seed),
-        "autoencoder": measure_autoencoder(t2i.autoencoder, real),
+        "autoencoder": measure_autoencoder(load_model("autoencoder", folder), real),
         "fashion": measure_clothes(clothes, load_model("judge-fashion", folder), n, seed),
         "clip": measure_clip(Matcher(load_model("clip", folder), load_tokenizer(folder)), n),
         "upscaler": measure_upscaler(t2i.upscaler, max(1, n // 20)),
