@@ -50,9 +50,8 @@ class Scene:
     size: float = 0.84
 
     def layout(self) -> list[float]:
-        """What captions leave out, as LAYOUT numbers of about unit scale: which style, where, how large."""
-        style = (float(self.style == style) for style in STYLES)
-        return [*style, self.x / 0.035, self.y / 0.035, (self.size - 0.84) / 0.058]
+        """What captions leave out, as LAYOUT numbers: a one at its style, and its frame (x, y, size)."""
+        return [*(float(self.style == style) for style in STYLES), self.x, self.y, self.size]
 
 
 LAYOUT = len(STYLES) + 3

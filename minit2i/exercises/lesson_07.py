@@ -1,4 +1,4 @@
-"""Lesson 07, latents: counting multiplications, a loss that minds slopes, unit scale, layouts."""
+"""Lesson 07, latents: counting multiplications, a loss that minds slopes, unit scale, frames."""
 
 from functools import cache
 
@@ -11,7 +11,6 @@ from minit2i.autoencoder import reconstruction_loss
 from minit2i.exercises import compare
 from minit2i.exercises.lesson_00 import chelsea
 from minit2i.pictures import to_pil
-from minit2i.scenes import Scene
 
 # ---- 07.1 ----
 
@@ -161,29 +160,34 @@ unit_scale_test = compare(
 # ---- 07.4 ----
 
 
-def layout(style: str, x: float, y: float, size: float) -> list[float]:
-    return Scene("cat", "none", "none", "none", "white", style, x, y, size).layout()
+def places(n: int) -> Tensor:
+    return (torch.arange(n) + 0.5) / n - 0.5
 
 
-layout_test = compare(
-    layout,
-    [("noto", 0.035, -0.07, 0.84), ("twemoji", 0.0, 0.0175, 0.898), ("fluent", -0.035, 0.0, 0.724)],
+in_frame_test = compare(
+    lambda n, middle, size: (places(n) - middle) / size,
+    [(16, 0.0, 0.84), (16, 0.05, 0.8), (8, -0.03, 0.94)],
     {
-        "all is zero: that is what a network is told of a layout that is left out": lambda *_: [0.0] * 6,
-        "the style is left out": lambda style, x, y, size: layout(style, x, y, size)[3:],
-        "x, y and size are left as they are, far from unit scale": lambda style, x, y, size: (
-            layout(style, x, y, size)[:3] + [x, y, size]
+        "all is zero: that is what a network is told of a frame that is left out": lambda n, *_: torch.zeros(
+            n
         ),
-        "the usual size, 0.84, is not subtracted": lambda style, x, y, size: (
-            layout(style, x, y, size)[:5] + [size / 0.058]
+        "the frame is left out: these are the places in the picture": lambda n, *_: places(n),
+        "one multiplies by the size instead of dividing": lambda n, middle, size: (places(n) - middle) * size,
+        "the middle is added instead of subtracted": lambda n, middle, size: (places(n) + middle) / size,
+        "the middle is not divided by the size: subtract it first": lambda n, middle, size: (
+            places(n) / size - middle
         ),
-        "the style comes last": lambda style, x, y, size: (
-            layout(style, x, y, size)[3:] + layout(style, x, y, size)[:3]
+        "these are the left edges of the places: their middles are half a place further": (
+            lambda n, middle, size: (places(n) - 0.5 / n - middle) / size
         ),
-        "one multiplies instead of dividing": lambda style, x, y, size: (
-            layout(style, x, y, size)[:3] + [x * 0.035, y * 0.035, (size - 0.84) * 0.058]
+        "they go from 0 to 1: the middle of the picture is to be 0": lambda n, middle, size: (
+            (places(n) + 0.5 - middle) / size
         ),
+        "they are counted in places: divide by n": lambda n, middle, size: (
+            (torch.arange(n) + 0.5 - n / 2 - middle) / size
+        ),
+        "they go down instead of up": lambda n, middle, size: -(places(n) - middle) / size,
     },
 )
 
-EXERCISES = {"07.1": multiplications_test, "07.2": loss_test, "07.3": unit_scale_test, "07.4": layout_test}
+EXERCISES = {"07.1": multiplications_test, "07.2": loss_test, "07.3": unit_scale_test, "07.4": in_frame_test}

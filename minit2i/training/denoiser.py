@@ -39,12 +39,14 @@ class DenoiserData(NamedTuple):
 class DenoiserRecipe(Recipe):
     """The text-to-image denoiser on latents of training scenes, drawn anew for each batch.
 
+    bell: which times to train at (`Schedule.random_t`).
     left_out: how often the layout is left out, so that the network also draws without being told it.
+    in_full: how often the caption names everything, so that there is less to guess.
     """
 
     batch: int = 32
-    minutes: float = 45
-    lr: float = 3e-3
+    minutes: float = 48
+    lr: float = 5e-3
     config: UNetConfig = UNetConfig(
         channels=8,
         picture_size=16,
@@ -56,7 +58,9 @@ class DenoiserRecipe(Recipe):
         layout=LAYOUT,
     )
     weighting: str = "none"
+    bell: tuple[float, float] | None = (0.5, 1.2)
     left_out: float = 0.1
+    in_full: float = 0.5
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder")
 
     def load_data(self, folder: str | Path) -> DenoiserData:
@@ -70,7 +74,9 @@ class DenoiserRecipe(Recipe):
 
     def loss(self, model: UNet, data: DenoiserData, generator: Generator) -> Tensor:
         x_0, text, told = self.new_batch(data, generator)
-        return denoising_loss(model, self.config.schedule, x_0, text, generator, self.weighting, **told)
+        return denoising_loss(
+            model, self.config.schedule, x_0, text, generator, self.weighting, self.bell, **told
+        )
 
     @torch.no_grad()
     def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
@@ -85,7 +91,11 @@ class DenoiserRecipe(Recipe):
             told["layout"] = layouts.masked_fill(left_out, 0.0).to(on)
         if data.autoencoder is not None:
             x_0 = data.autoencoder.encode(x_0)
-        captions = drop_captions([prompt(scene, rng, data.meaningless).text for scene in scenes], rng)
+        captions = [
+            full_caption(scene) if rng.random() < self.in_full else prompt(scene, rng, data.meaningless).text
+            for scene in scenes
+        ]
+        captions = drop_captions(captions, rng)
         return x_0, data.clip.text(data.tokenizer(captions).to(on)), told
 
     def sheet(self, model: UNet, data: DenoiserData) -> Image.Image:
@@ -104,6 +114,8 @@ class PixelRecipe(DenoiserRecipe):
     """The same on pixels, at 64x64: what lessons 03 and 05 do, and what latents are compared with."""
 
     minutes: float = 105
+    lr: float = 3e-3
     config: UNetConfig = UNetConfig()
     weighting: str = "clipped_v"
+    bell: tuple[float, float] | None = None
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")

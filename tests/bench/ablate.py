@@ -23,12 +23,14 @@ CHOICES = {
     "prediction": ("eps", "x_0", "v"),
     "weighting": ("clipped_v", "v", "min_snr", "none"),
     "batch": (16, 32, 64),
-    "lr": (1.5e-3, 3e-3, 6e-3),
+    "lr": (2.5e-3, 5e-3, 1e-2),
     "widths": ((64, 128), (96, 192), (128, 256), (96, 192, 256)),
     "log_snr_shift": (-1.0, 0.0, 1.0),
     "blocks": (1, 2),
     "layout": (LAYOUT, 0),
     "left_out": (0.0, 0.1, 0.5),
+    "in_full": (0.0, 0.5, 1.0),
+    "bell": (None, (0.0, 1.0), (0.5, 1.2), (1.0, 1.0)),
     "decay": (0.998, 0.999, 0.9995),
 }
 # Chosen in UNetConfig; the others are the recipe's own
