@@ -87,7 +87,7 @@ class TextToImage:
         prompts: list[str],
         seed: int = 0,
         steps: int = 20,
-        guidance_scale: float = 3.0,
+        guidance_scale: float = 2.0,
         sampler: str = "dpm_solver",
         start: tuple[Tensor, int] | None = None,
         style: str | None = None,

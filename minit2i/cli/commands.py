@@ -152,7 +152,7 @@ def run_denoise(args) -> None:
     prompt, T = shorten(args.prompt, t2i.tokenizer), t2i.schedule.T
     x_0 = to_tensor(picture, size=t2i.size).to(device_of(t2i.denoiser))  # (1, 3, 64, 64)
     t = min(round(args.noise * T), T - 1)
-    scale = 3 if prompt else 0
+    scale = 2 if prompt else 0
     steps = list(
         t2i.steps([prompt], args.seed, args.steps, guidance_scale=scale, start=(t2i.encode_pictures(x_0), t))
     )

@@ -100,7 +100,7 @@ def build_parser() -> Parser:
     )
     add("-n", type=count, default=1, help="how many pictures: picture-1.png, picture-2.png, ...")
     add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
-    add("--guidance", type=between(0.0, 100.0), default=3.0, help="how much to heed the words (%(default)s)")
+    add("--guidance", type=between(0.0, 100.0), default=2.0, help="how much to heed the words (%(default)s)")
     add("--size", type=int, choices=(64, 256, 1024), default=256, help="pixels a side (%(default)s)")
     add("--sampler", choices=("ddpm", "ddim", "dpm_solver"), default="dpm_solver", help="(%(default)s)")
     add("--style", choices=STYLES, help="whose art (by chance)")
