@@ -123,11 +123,11 @@ def test_impossible_wishes_are_refused_in_one_line(tiny):
         tiny([])
 
 
-def test_the_shipped_weights_fit_in_25_megabytes():
+def test_the_shipped_weights_fit_in_30_megabytes():
     files = list(WEIGHTS.rglob("*.safetensors"))
-    # The autoencoder's will come with those of a denoiser of latents
-    assert {file.stem for file in files} == set(RECIPES) - {"autoencoder"}
-    assert sum(file.stat().st_size for file in files) < 25e6
+    # The one of pixels is trained by lessons and benches only, to compare with
+    assert {file.stem for file in files} == set(RECIPES) - {"denoiser-pixels"}
+    assert sum(file.stat().st_size for file in files) < 30e6
     for file in files:
         card = read_card(file)
         assert {"command", "commit", "data", "seed", "steps", "minutes", "machine"} <= card.keys()
@@ -140,4 +140,4 @@ def test_the_shipped_weights_draw_what_the_words_say():
     judge = load_model("judge")
     asked = [scenes.draw_scene(55, i, "held_out") for i in range(24)]
     drawn = t2i.draw([full_caption(scene) for scene in asked], steps=15)
-    assert verdicts(judge, drawn, asked)["joint"].float().mean() >= 0.75
+    assert verdicts(judge, drawn, asked)["joint"].float().mean() >= 0.85
