@@ -30,13 +30,18 @@ def cluttered(text: str, rng: random.Random, meaningless: list[str]) -> str:
     return garbled(text, rng, meaningless) if rng.random() < 0.5 else text
 
 
+def known_words() -> set[str]:
+    """The words that name something in our scenes, and those that people add to them."""
+    return set(re.findall("[a-z]+", json.dumps(WORDING)))
+
+
 def meaningless_words(seen: bool) -> list[str]:
     """Common English words that name nothing in our scenes: one half to train with, the other to measure.
 
     seen: True gives the half that trainings throw in, False the other one.
     """
     common = json.loads(data_file("words", "common.json").read_text())
-    meant = set(re.findall("[a-z]+", json.dumps(WORDING)))
+    meant = known_words()
     unused = [word for word in common if word not in meant and len(word) > 2]
     return [word for word in unused if (random.Random(word).random() < 0.5) == seen]
 

@@ -87,12 +87,14 @@ def nearest_scene(picture: Tensor, scene: Scene) -> tuple[Scene, float]:
     return _nearest(_pixels(picture[None])[0], scene)
 
 
-def fit_psnr(pictures: Tensor, scenes: list[Scene], processes: int | None = None) -> Tensor:
-    """The PSNR of each picture to the real scene nearest to it, in decibels: see `nearest_scene`.
+def nearest_scenes(
+    pictures: Tensor, scenes: list[Scene], processes: int | None = None
+) -> list[tuple[Scene, float]]:
+    """The same for many pictures, with a progress bar.
 
     pictures: (B, 3, 64, 64) in [-1, 1]. scenes: B of them. processes: how many search at once; one a core if
     not given, or just this one for fewer than 100 pictures. Where more search, a script must have its code
-    under `if __name__ == "__main__":`, which a notebook need not. Returns (B,).
+    under `if __name__ == "__main__":`, which a notebook need not.
     Raises ValueError for another shape, or if there are not as many scenes as pictures.
     """
     pixels = _pixels(pictures)
@@ -101,11 +103,15 @@ def fit_psnr(pictures: Tensor, scenes: list[Scene], processes: int | None = None
     processes = processes or min(os.cpu_count() or 1, 1 + len(pixels) // 100)
     bar = partial(tqdm, total=len(pixels), desc="finding the nearest real scenes")
     if processes == 1:
-        found = list(bar(map(_nearest, pixels, scenes)))
-    else:  # "spawn" starts them afresh: a copy of a process in which torch has run threads may hang
-        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-            found = list(bar(pool.map(_nearest, pixels, scenes, chunksize=10)))
-    return pictures.float().new_tensor([psnr for _, psnr in found])  # (B,)
+        return list(bar(map(_nearest, pixels, scenes)))
+    # "spawn" starts them afresh: a copy of a process in which torch has run threads may hang
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        return list(bar(pool.map(_nearest, pixels, scenes, chunksize=10)))
+
+
+def fit_psnr(pictures: Tensor, scenes: list[Scene], processes: int | None = None) -> Tensor:
+    """The PSNR of each picture to the real scene nearest to it, in decibels (B,): see `nearest_scenes`."""
+    return pictures.float().new_tensor([psnr for _, psnr in nearest_scenes(pictures, scenes, processes)])
 
 
 def _nearest(pixels: np.ndarray, scene: Scene) -> tuple[Scene, float]:

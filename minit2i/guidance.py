@@ -16,18 +16,25 @@ from .schedule import Schedule
 
 
 def guided(
-    model: nn.Module, schedule: Schedule, cond: Text, uncond: Text, guidance_scale: float, clamp: bool = True
+    model: nn.Module,
+    schedule: Schedule,
+    cond: Text,
+    uncond: Text,
+    guidance_scale: float,
+    clamp: bool = True,
+    **told: Tensor,
 ) -> Denoise:
     """Classifier-free guidance: go further in the direction in which the words change the model's mind.
 
     cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
-    conditional (one forward pass each), above 1 exaggerated. clamp: keep x_0_hat in [-1, 1]. Source: Ho &
-    Salimans 2022, eq. 6, s = 1 + w.
+    conditional (one forward pass each), above 1 exaggerated. clamp: keep x_0_hat in [-1, 1]. told: what
+    the model is given with the words and without. Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
     """
     if guidance_scale in (0, 1):
-        return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp)
+        return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp, **told)
     text = Text(*(torch.cat(pair) for pair in zip(uncond, cond, strict=True)))  # a batch of 2B
-    denoise_both = denoiser_of(model, schedule, text, clamp=False)
+    twice = {name: torch.cat([value, value]) for name, value in told.items()}
+    denoise_both = denoiser_of(model, schedule, text, clamp=False, **twice)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
         x_0_hat_uncond, x_0_hat_cond = denoise_both(x_t.repeat(2, 1, 1, 1), t.repeat(2)).chunk(

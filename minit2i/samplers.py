@@ -161,15 +161,16 @@ def sample(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedul
 
 
 def denoiser_of(
-    model: nn.Module, schedule: Schedule, text: Text | None = None, clamp: bool = True
+    model: nn.Module, schedule: Schedule, text: Text | None = None, clamp: bool = True, **told: Tensor
 ) -> Denoise:
     """The denoiser in a model: model(x_t, t, text) predicts `model.prediction`, "eps", "x_0" or "v".
 
     text: of the same batch, None for a model without text. clamp: keep x_0_hat in [-1, 1].
+    told: what else the model is given, such as a layout.
     """
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        x_0_hat = schedule.to_x_0(model.prediction, model(x_t, t, text), x_t, t)
+        x_0_hat = schedule.to_x_0(model.prediction, model(x_t, t, text, **told), x_t, t)
         return x_0_hat.clamp(-1, 1) if clamp else x_0_hat
 
     return denoise

@@ -49,6 +49,13 @@ class Scene:
     y: float = 0.0
     size: float = 0.84
 
+    def layout(self) -> list[float]:
+        """What captions leave out, as LAYOUT numbers: a one at its style, and its frame (x, y, size)."""
+        return [*(float(self.style == style) for style in STYLES), self.x, self.y, self.size]
+
+
+LAYOUT = len(STYLES) + 3
+
 
 def held_out(animal: str, headwear: str, colour: str) -> bool:
     """Say whether this triple is kept from training; a hash decides, so that the choice can never drift."""

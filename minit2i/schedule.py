@@ -73,9 +73,20 @@ class Schedule:
         # logSNR = log(alpha_bar / (1 - alpha_bar)), so alpha_bar = sigmoid(logSNR)
         return Schedule(torch.sigmoid(self.log_snr.double() + log_snr_shift))
 
-    def random_t(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n timesteps for training, each of 0..T-1 equally likely. Returns (n,) int64."""
-        return torch.randint(self.T, (n,), generator=generator)
+    def random_t(
+        self, n: int, generator: torch.Generator | None = None, bell: tuple[float, float] | None = None
+    ) -> Tensor:
+        """Draw n timesteps for training, each of 0..T-1 equally likely. Returns (n,) int64.
+
+        bell: (mean, deviation), to draw those in the middle more often: with a mean above 0 the noisier
+        ones, where it is decided what the picture will show. Source: Esser et al. 2024, section 3.1.
+        """
+        if bell is None:
+            return torch.randint(self.T, (n,), generator=generator)
+        mean, deviation = bell
+        # t / T = sigmoid(mean + deviation n), n ~ N(0, 1): the logit of t / T is normal
+        share = torch.sigmoid(mean + deviation * torch.randn(n, generator=generator))
+        return (self.T * share).long().clamp(max=self.T - 1)
 
     def add_noise(self, x_0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """Mix clean pictures with noise eps ~ N(0, I). Returns x_t."""

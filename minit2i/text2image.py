@@ -1,20 +1,23 @@
-"""The parts put together: CLIP reads the words, the denoiser draws at 64x64, the upscaler makes it 256x256.
+"""The parts put together: CLIP reads the words, the denoiser dreams, the decoder makes a small picture of it,
+the upscaler a large one.
 
 All drawing goes through `TextToImage.steps`: one picture, a film of how it came about, an exam of thousands.
 
 Shapes: P prompts, n pictures a prompt, B = P n pictures in all, C channels, S side of a small picture
-(64, clothes 32).
+(64, clothes 32), Z and H those of what the denoiser works on: latents (8, 16), or C and S.
 """
 
 import difflib
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from .autoencoder import Autoencoder
 from .clip import CLIP, Text
 from .device import device_of
 from .errors import InputError
@@ -23,6 +26,7 @@ from .guidance import guided
 from .layers import in_batches
 from .pictures import to_pil
 from .samplers import Step, trajectory
+from .scenes import STYLES, draw_scene
 from .tokenizer import Tokenizer, words_of
 from .unet import UNet
 from .upscaler import Upscaler, upscale
@@ -41,11 +45,14 @@ class TextToImage:
         denoiser: UNet,
         upscaler: Upscaler | None = None,
         words: set[str] | None = None,
+        autoencoder: Autoencoder | None = None,
     ):
-        """words: those that the denoiser met in training, if known; others are named in a warning."""
+        """words: those that the denoiser met in training, if known; others are named in a warning.
+        autoencoder: that of the latents that the denoiser works on; None if it works on pixels."""
         self.clip, self.tokenizer, self.denoiser, self.upscaler = clip, tokenizer, denoiser, upscaler
-        self.words = words
+        self.words, self.autoencoder = words, autoencoder
         self.schedule = denoiser.config.schedule
+        self.size = denoiser.config.picture_size * (autoencoder.config.patch if autoencoder else 1)  # S
 
     @classmethod
     def load(cls, folder: str | Path = WEIGHTS, denoiser: str = "denoiser") -> "TextToImage":
@@ -55,11 +62,12 @@ class TextToImage:
         Raises InputError if weights are missing, damaged, or do not belong together.
         """
         model = load_model(denoiser, folder)
-        upscaler = load_model("upscaler", folder) if model.config.channels == 3 else None
-        words = read_card(find(denoiser, folder)).get("words")
-        heard_through = beside(denoiser, folder)
+        upscaler = load_model("upscaler", folder) if model.config.channels != 1 else None
+        card = read_card(find(denoiser, folder))
+        heard_through, words = beside(denoiser, folder), card.get("words")
         clip, tokenizer = load_model("clip", heard_through), load_tokenizer(heard_through)
-        return cls(clip, tokenizer, model, upscaler, None if words is None else set(words))
+        autoencoder = load_model("autoencoder", folder) if "autoencoder" in card.get("needs", {}) else None
+        return cls(clip, tokenizer, model, upscaler, None if words is None else set(words), autoencoder)
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """The words of a prompt that training never saw, each with the nearest known ones (maybe none)."""
@@ -79,22 +87,29 @@ class TextToImage:
         prompts: list[str],
         seed: int = 0,
         steps: int = 20,
-        guidance_scale: float = 3.0,
+        guidance_scale: float = 2.0,
         sampler: str = "dpm_solver",
         start: tuple[Tensor, int] | None = None,
+        style: str | None = None,
     ) -> Iterator[Step]:
-        """Draw one small picture a prompt and yield each step, (B, C, S, S) in [-1, 1]; see `trajectory`.
+        """Dream one small picture a prompt and yield each step, (B, Z, H, H); see `trajectory`, and `decode`.
 
-        start: (x_0, t), a picture to begin from instead of pure noise, and the time whose noise it gets.
-        Raises the sampler's ValueError for bad settings. Warns of words that training never saw.
+        start: (x_0, t), what to begin from instead of pure noise (see `encode_pictures`), and the time whose
+        noise it gets. style: one of STYLES; by chance if not given, as place and size always are.
+        Raises InputError for another style, and the sampler's ValueError for bad settings. Warns of words
+        that training never saw.
         """
+        if style not in (None, *STYLES):
+            raise InputError(f"style must be one of {', '.join(STYLES)}, not {style!r}")
         for prompt in dict.fromkeys(prompts):
             for word, near in self.unknown_words(prompt).items():
                 hint = f"; the nearest known: {', '.join(near)}" if near else ""
                 warnings.warn(f"the word {word!r} never occurred in training{hint}", stacklevel=2)
         config = self.denoiser.config
         cond, uncond = self.encode(prompts + [""] * len(prompts)).halves()
-        denoise = guided(self.denoiser, self.schedule, cond, uncond, guidance_scale)
+        told = {"layout": self._layouts(prompts, seed, style)} if config.layout else {}
+        clamp = self.autoencoder is None  # pixels end at black and white, latents nowhere
+        denoise = guided(self.denoiser, self.schedule, cond, uncond, guidance_scale, clamp, **told)
         shape = (len(prompts), config.channels, config.picture_size, config.picture_size)
         yield from trajectory(
             denoise,
@@ -107,11 +122,29 @@ class TextToImage:
             device=device_of(self.denoiser),
         )
 
+    def _layouts(self, prompts: list[str], seed: int, style: str | None) -> Tensor:
+        """Style, place and size for each prompt: as the caller or else the prompt says, or by chance."""
+        layouts = []
+        for i, prompt in enumerate(prompts):
+            scene, named = draw_scene(seed, i), [name for name in STYLES if name in words_of(prompt)]
+            layouts.append(replace(scene, style=style or (named or [scene.style])[0]).layout())
+        return torch.tensor(layouts, device=device_of(self.denoiser))
+
     def draw(self, prompts: list[str], **settings) -> Tensor:
         """Draw one small picture a prompt, with the settings of `steps`: (B, C, S, S) in [-1, 1]."""
         for step in self.steps(prompts, **settings):
             drawn = step.x_prev
-        return drawn
+        return self.decode(drawn)
+
+    @torch.no_grad()
+    def decode(self, x: Tensor) -> Tensor:
+        """What the denoiser works on (B, Z, H, H) -> small pictures (B, C, S, S) in [-1, 1]."""
+        return x if self.autoencoder is None else self.autoencoder.decode(x).clamp(-1, 1)
+
+    @torch.no_grad()
+    def encode_pictures(self, pictures: Tensor) -> Tensor:
+        """Small pictures (B, C, S, S) in [-1, 1] -> what the denoiser works on (B, Z, H, H)."""
+        return pictures if self.autoencoder is None else self.autoencoder.encode(pictures)
 
     def __call__(
         self, prompts: str | list[str], n: int = 1, size: int = 256, best_of: int = 1, **settings

@@ -9,6 +9,7 @@ Papers: Ronneberger et al. 2015 (U-Net), Ho et al. 2020 (DDPM), Rombach et al. 2
 Shapes: B batch, C channels, H W height and width, L text tokens, D width of a text token, E embedding.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,14 +21,17 @@ from .clip import Text
 from .layers import Attention, ResidualBlock, timestep_embedding
 from .schedule import Schedule
 
+WAVES = 4  # how many, of doubling frequency, say where a place lies within a frame
+
 
 @dataclass(frozen=True)
 class UNetConfig:
     """Sizes of a denoiser. `widths`: channels at each resolution, each half the one before.
 
-    `text_width` and `text_pooled` are 0 for a denoiser without text. `prediction` says what the network's
-    output means: "eps", "x_0" or "v" (schedule.py). `log_snr_shift` belongs to the schedule it was trained
-    with.
+    `text_width` and `text_pooled` are 0 for a denoiser without text, and `layout`, how many numbers say what
+    captions leave out, for one that is not told; the last three of them are a frame (see `Scene.layout`).
+    `prediction` says what the network's output means: "eps", "x_0" or "v" (schedule.py). `log_snr_shift`
+    belongs to the schedule it was trained with.
     """
 
     channels: int = 3
@@ -40,6 +44,7 @@ class UNetConfig:
     exit_channels: int = 8
     text_width: int = 128
     text_pooled: int = 128
+    layout: int = 0
     prediction: str = "x_0"
     log_snr_shift: float = -1.0
 
@@ -47,6 +52,27 @@ class UNetConfig:
     def schedule(self) -> Schedule:
         """The noise schedule that the denoiser is trained with, and has to be asked with."""
         return Schedule.cosine().shifted(self.log_snr_shift)
+
+
+def frame_waves(frame: Tensor, H: int, W: int) -> Tensor:
+    """Where each place lies within a frame: sines and cosines of its coordinates, (B, 4 WAVES, H, W).
+
+    A convolution does the same everywhere and does not know where it is; what is drawn in a frame moves and
+    grows with it. frame: (B, 3), x and y of its middle and its size, as fractions of the picture; all 0 if it
+    is left to chance, and then the waves are 0 too.
+    Sources: Liu et al. 2018 (CoordConv), Tancik et al. 2020 (why waves, not bare coordinates).
+    """
+    x, y, size = frame[:, :, None].unbind(1)  # (B, 1) each
+    across, down = ((torch.arange(n, device=frame.device) + 0.5) / n - 0.5 for n in (W, H))
+    # u = (place - x) / size, from -1/2 to 1/2 within the frame
+    known = size > 0
+    u, v = ((place - middle) / size.where(known, 1) for place, middle in ((across, x), (down, y)))
+    waves = []
+    for k in range(WAVES):
+        # sin(2^k pi u), cos(2^k pi u): half a wave across the frame, one, two, ...
+        for angle in (2**k * math.pi * u[:, None, :], 2**k * math.pi * v[:, :, None]):
+            waves += [part.expand(-1, H, W) for part in (angle.sin(), angle.cos())]
+    return torch.stack(waves, dim=1) * known[:, :, None, None]
 
 
 class TextAttention(nn.Module):
@@ -134,8 +160,10 @@ class UNet(nn.Module):
         widths, E, patch = config.widths, config.embedding, config.patch
         self.time = nn.Sequential(nn.Linear(widths[0], E), nn.SiLU(), nn.Linear(E, E))
         self.pooled = nn.Linear(config.text_pooled, E) if config.text_pooled else None
+        self.layout = nn.Linear(config.layout, E) if config.layout else None
 
         self.conv_in = nn.Conv2d(config.channels * patch**2, widths[0], 3, padding=1)
+        self.frame = nn.Conv2d(4 * WAVES, widths[0], 1) if config.layout else None
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         lowest = len(widths) - 1
         skips = [widths[0]]  # channels of each skip, in the order in which the way down makes them
@@ -161,19 +189,26 @@ class UNet(nn.Module):
         nn.init.zeros_(self.conv_out[-1].weight)
         nn.init.zeros_(self.conv_out[-1].bias)
 
-    def forward(self, x_t: Tensor, t: Tensor, text: Text | None = None) -> Tensor:
+    def forward(
+        self, x_t: Tensor, t: Tensor, text: Text | None = None, layout: Tensor | None = None
+    ) -> Tensor:
         """x_t: (B, C, H, W); t: (B,) int64; text: of the same batch. Returns the prediction, shaped as x_t.
 
-        H and W must be multiples of patch * 2^(levels - 1).
+        layout: (B, config.layout), all zero where it is left to chance. H and W must be multiples of
+        patch * 2^(levels - 1).
         """
         embedding = self.time(timestep_embedding(t, self.config.widths[0]))  # (B, E)
         if self.pooled is not None:
             embedding = embedding + self.pooled(
                 F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1] ** 0.5
             )
+        if layout is not None:
+            embedding = embedding + self.layout(layout)
         embedding = F.silu(embedding)
 
         x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
+        if layout is not None:
+            x = x + self.frame(frame_waves(layout[:, -3:], *x.shape[2:]))
         skips = [x]
         for block in self.down:
             x, seen = block(x, embedding, text)
@@ -186,17 +221,25 @@ class UNet(nn.Module):
 
 
 def denoising_loss(
-    model: UNet, schedule: Schedule, x_0: Tensor, text: Text | None, generator: Generator, weighting: str
+    model: UNet,
+    schedule: Schedule,
+    x_0: Tensor,
+    text: Text | None,
+    generator: Generator,
+    weighting: str,
+    bell: tuple[float, float] | None = None,
+    **told: Tensor,
 ) -> Tensor:
     """Noise a batch at random times and ask for what was there; the weighted mean squared error, a scalar.
 
-    x_0: (B, C, H, W) in [-1, 1]; weighting: see `Schedule.loss_weight`, which
-    raises ValueError for an unknown one. Source: Ho et al. 2020, algorithm 1.
+    x_0: (B, C, H, W) of about unit scale; weighting: see `Schedule.loss_weight`, which raises ValueError for
+    an unknown one; bell: see `Schedule.random_t`; told: what else the model is given.
+    Source: Ho et al. 2020, algorithm 1.
     """
-    t = schedule.random_t(len(x_0), generator)
+    t = schedule.random_t(len(x_0), generator, bell)
     eps = torch.randn(x_0.shape, generator=generator)
     t, eps = t.to(x_0.device), eps.to(x_0.device)
     x_t = schedule.add_noise(x_0, eps, t)
-    prediction = model(x_t, t, text)
+    prediction = model(x_t, t, text, **told)
     error = (prediction - schedule.target(model.prediction, x_0, eps, t)).square().mean(dim=(1, 2, 3))  # (B,)
     return (schedule.loss_weight(t, model.prediction, weighting) * error).mean()

@@ -30,6 +30,7 @@ NETWORKS = {  # name of a weights file -> the network and its sizes
     "clip": (CLIP, CLIPConfig),
     "autoencoder": (Autoencoder, AutoencoderConfig),
     "denoiser": (UNet, UNetConfig),
+    "denoiser-pixels": (UNet, UNetConfig),
     "denoiser-fashion": (UNet, UNetConfig),
     "upscaler": (Upscaler, UpscalerConfig),
     "judge": (Judge, JudgeConfig),

@@ -3,7 +3,7 @@ import torch
 from torch import Generator
 from torch.testing import assert_close
 
-from minit2i.autoencoder import Autoencoder, AutoencoderConfig, noised, reconstruction_loss
+from minit2i.autoencoder import Autoencoder, AutoencoderConfig, false_colours, noised, reconstruction_loss
 from minit2i.pictures import to_float
 from minit2i.scenes import held_out
 from minit2i.training.autoencoder import AutoencoderRecipe
@@ -36,17 +36,17 @@ def test_while_it_trains_each_channel_has_unit_scale():
     assert_close(z.std((0, 2, 3)), torch.ones(8), atol=1e-2, rtol=0)
 
 
-def test_the_loss_is_the_distance_and_half_that_of_the_slopes():
+def test_the_loss_is_the_distance_its_square_and_half_that_of_the_slopes():
     x, x_hat = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
-    # Distance 1/4; of two slopes in each direction one is off by 1: 1/2 + 1/2
-    assert reconstruction_loss(x_hat, x).item() == pytest.approx(1 / 4 + 0.5 * (1 / 2 + 1 / 2))
+    # Distance and square 1/4; of two slopes in each direction one is off by 1: 1/2 + 1/2
+    assert reconstruction_loss(x_hat, x).item() == pytest.approx(1 / 4 + 4 / 4 + 0.5 * (1 / 2 + 1 / 2))
     assert reconstruction_loss(x, x).item() == 0
     # Both are as far from a hard edge pixel by pixel, but one is soft
     edge = torch.tensor([-1.0, -1, -1, 1, 1, 1]).expand(1, 1, 6, 6)
     soft = torch.tensor([-1.0, -1, -0.5, 0.5, 1, 1]).expand(1, 1, 6, 6)
     pale = edge - edge.sign() / 6
     assert_close((soft - edge).abs().mean(), (pale - edge).abs().mean())
-    assert reconstruction_loss(soft, edge) > 1.5 * reconstruction_loss(pale, edge)
+    assert reconstruction_loss(soft, edge) > 2 * reconstruction_loss(pale, edge)
 
 
 def test_it_learns_to_give_back_what_it_sees():
@@ -73,6 +73,13 @@ def test_the_noise_has_the_strength_that_was_asked_for():
     z = torch.zeros(4, 8, 16, 16)
     assert noised(z, 0.1, Generator().manual_seed(0)).std().item() == pytest.approx(0.1, rel=0.02)
     assert torch.equal(noised(z, 0.0, Generator()), z)
+
+
+def test_false_colours_are_three_channels():
+    z = torch.randn(2, 8, 4, 4)
+    z[0, 0, 0, 0] = 100
+    assert false_colours(z).shape == (2, 3, 4, 4)
+    assert false_colours(z).max() == 1 and false_colours(z)[0, 0, 0, 0] == 1
 
 
 def test_scenes_for_training_are_new_each_time_and_none_is_held_out():

@@ -175,6 +175,17 @@ def test_draws_cover_both_ends():
     assert_close(t, schedule.random_t(2_000, torch.Generator().manual_seed(0)))
 
 
+def test_a_bell_of_times_is_wide_and_leans_to_where_it_is_told():
+    schedule = Schedule.cosine()
+    t = schedule.random_t(20_000, torch.Generator().manual_seed(0), (0.5, 1.2))
+    assert t.dtype == torch.int64 and t.min() >= 0 and t.max() < schedule.T
+    logit = torch.logit((t + 0.5) / schedule.T)
+    assert_close(logit.mean(), torch.tensor(0.5), atol=0.05, rtol=0)
+    assert_close(logit.std(), torch.tensor(1.2), atol=0.05, rtol=0)
+    certain = schedule.random_t(100, torch.Generator().manual_seed(0), (100.0, 1.0))
+    assert certain.unique().tolist() == [schedule.T - 1]
+
+
 def test_unknown_names_are_one_line_with_the_choices():
     schedule = Schedule.linear(20)
     x, t = torch.zeros(1, 1, 1, 1), torch.zeros(1, dtype=torch.int64)

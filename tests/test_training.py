@@ -106,6 +106,24 @@ def test_it_must_be_said_how_long():
         next(fit(linear(), noise_loss))
 
 
+def test_products_may_take_half_the_bits_and_weights_do_not(monkeypatch):
+    ends = []
+    for half, kind in ((False, torch.float32), (True, torch.bfloat16)):
+        monkeypatch.setattr("minit2i.training.loop.half_bits", lambda on, half=half: half)
+        torch.manual_seed(0)
+        training, kinds = linear(), set()
+
+        def loss(model, generator, kinds=kinds):
+            kinds.add(model(torch.ones(1, 4)).dtype)
+            return noise_loss(model, generator)
+
+        *_, (_, end) = fit(training, loss, steps=20)
+        ends.append(end)
+        assert kinds == {kind}
+        assert training.model.weight.dtype == training.average.weight.dtype == torch.float32
+    assert ends[1] == pytest.approx(ends[0], rel=0.1)
+
+
 def test_a_foreign_checkpoint_is_refused_in_one_line(tmp_path):
     (tmp_path / "text.pt").write_text("not a checkpoint")
     Training(nn.Linear(3, 3)).save(tmp_path / "other.pt")

@@ -1,5 +1,7 @@
 """The denoiser: shapes, hearing words, indifference to padding, and learning a batch by heart."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -8,7 +10,7 @@ from minit2i.clip import Text
 from minit2i.samplers import denoiser_of, sample
 from minit2i.schedule import Schedule
 from minit2i.training.loop import Training, fit
-from minit2i.unet import UNet, UNetConfig, denoising_loss
+from minit2i.unet import UNet, UNetConfig, denoising_loss, frame_waves
 
 TINY = UNetConfig(
     picture_size=16,
@@ -63,6 +65,29 @@ def test_words_and_time_matter():
         by_time = model(x_t, t - 400, text)
     for changed in (by_tokens, by_pooled, by_time):
         assert (changed - answer).abs().amax() > 1e-3
+
+
+def test_the_frame_matters():
+    model, x_t, t = awake(replace(TINY, layout=4)), torch.randn(1, 3, 16, 16), torch.tensor([500])
+    text, layout = some_text(1), torch.tensor([[1.0, 0.05, -0.02, 0.8]])
+    model.layout.weight.data.zero_()  # so that it is heard by the waves alone
+    with torch.no_grad():
+        answer, mirrored = (
+            model(x_t, t, text, told) for told in (layout, layout * torch.tensor([1, -1, 1, 1]))
+        )
+    assert (mirrored - answer).abs().amax() > 1e-3
+
+
+def test_frame_waves_move_and_grow_with_the_frame_and_are_0_where_it_is_left_to_chance():
+    still, moved, unknown = frame_waves(
+        torch.tensor([[0.0, 0.0, 0.8], [1 / 16, -2 / 16, 0.8], [0.0, 0.0, 0.0]]), 16, 16
+    )
+    assert_close(moved[:, :14, 1:], still[:, 2:, :15])  # one place to the right, two up
+    assert not unknown.any()
+    # the first wave is sin(pi u), and u goes from -1/2 to 1/2 within the frame: here the middle half
+    [half] = frame_waves(torch.tensor([[0.0, 0.0, 0.5]]), 32, 32)
+    u = torch.linspace(-0.5, 0.5, 17)[:-1] + 1 / 32
+    assert_close(half[0, 5, 8:24], (torch.pi * u).sin())
 
 
 def test_masked_tokens_are_not_heard():

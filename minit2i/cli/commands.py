@@ -4,37 +4,37 @@ Each looks at its files before it computes, so that a mistake is found in a seco
 """
 
 import hashlib
-import itertools
 import json
 import os
 import shlex
 import sys
-import tempfile
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
-from tqdm import tqdm
+from PIL import ImageOps
 
 from minit2i import viz
-from minit2i.device import device, device_of
+from minit2i.autoencoder import false_colours
+from minit2i.device import device_of
 from minit2i.errors import InputError
 from minit2i.files import data_file
-from minit2i.pictures import FORMATS, MAX_PIXELS, as_rgb, open_image, save_image, to_pil, to_tensor
+from minit2i.pictures import MAX_PIXELS, as_rgb, open_image, to_pil, to_tensor
 from minit2i.samplers import Step
 from minit2i.search import Matcher
 from minit2i.text2image import TextToImage
-from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.tokenizer import words_of
 from minit2i.upscaler import upscale
 from minit2i.weights import fingerprint, load_model, load_tokenizer
+
+from .shared import check_output, pictures_in, save, say_device, shorten, show
 
 USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
     "tokenizer": "minit2i train clip --weights FOLDER --out FOLDER",
     "clip": 'minit2i search "something sad" --weights FOLDER',
-    "autoencoder": "python -c 'from minit2i.weights import load_model; "
-    'load_model("autoencoder", "FOLDER")\'',
+    "autoencoder": "minit2i train denoiser --weights FOLDER --out FOLDER",
+    "denoiser-pixels": "python -c 'from minit2i.text2image import TextToImage; "
+    'TextToImage.load("FOLDER", "denoiser-pixels")("a cat")[0].save("cat.png")\'',
     "denoiser-fashion": "python -c 'from minit2i.text2image import TextToImage; "
     'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
     "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',
@@ -63,25 +63,36 @@ def run_generate(args) -> None:
         warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
     settings = {
         "seed": args.seed, "steps": args.steps, "guidance_scale": args.guidance, "sampler": args.sampler,
+        "style": args.style,
     }  # fmt: skip
     if args.film:
         film = list(t2i.steps([prompt], **settings))
-        save(to_pil(t2i.enlarge(film[-1].x_prev, args.size))[0], out)
-        write_film(film, film_out, strip_out)
+        save(to_pil(t2i.enlarge(t2i.decode(film[-1].x_prev), args.size))[0], out)
+        write_film(film, t2i, film_out, strip_out)
         return
     pictures = t2i(prompt, n=args.n, size=args.size, best_of=args.best_of, **settings)
     for picture, path in zip(pictures, outs, strict=True):
         save(picture, path)
 
 
-def write_film(film: list[Step], path: Path, strip: Path) -> None:
+def write_film(film: list[Step], t2i: TextToImage, path: Path, strip: Path) -> None:
     """Write what the denoiser saw beside what it guessed, moving and as a strip."""
-    pairs = [to_pil(torch.cat([step.x_t, step.x_0_hat])) for step in film]
-    captions = ["what the denoiser sees", "what it guesses"]
-    viz.save_film([viz.grid(pair, side=256, captions=captions) for pair in viz.pick_frames(pairs, 60)], path)
+    kinds = {
+        "what the denoiser sees": lambda step: step.x_t,
+        "what it guesses": lambda step: t2i.decode(step.x_0_hat),
+    }
+    if t2i.autoencoder is not None:
+        kinds = {
+            "what the denoiser sees": lambda step: false_colours(step.x_t),
+            "the same, decoded": lambda step: t2i.decode(step.x_t),
+            "what it guesses, decoded": lambda step: t2i.decode(step.x_0_hat),
+        }
+    shown = [[to_pil(kind(step))[0] for kind in kinds.values()] for step in film]
+    frames = [viz.grid(frame, side=256, captions=list(kinds)) for frame in viz.pick_frames(shown, 60)]
+    viz.save_film(frames, path)
     print(path)
-    seen, guessed = zip(*viz.pick_frames(pairs, 8), strict=True)
-    save(viz.grid([*seen, *guessed], columns=len(seen)), strip)
+    some = viz.pick_frames(shown, 8)
+    save(viz.grid([frame[row] for row in range(len(kinds)) for frame in some], columns=len(some)), strip)
 
 
 def run_score(args) -> None:
@@ -127,21 +138,6 @@ def run_search(args) -> None:
     save(sheet, out, silently=args.json)
 
 
-def pictures_in(folder: Path) -> tuple[list[str], list[Image.Image]]:
-    """Names and small squares of the pictures in a folder and its folders; warns of those it cannot read."""
-    names, pictures = [], []
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS]
-    for path in tqdm(paths, desc="reading", unit=" pictures", disable=None, leave=False):
-        try:
-            pictures.append(ImageOps.fit(open_image(path), (128, 128)))
-            names.append(str(path.relative_to(folder)))
-        except InputError as error:
-            warnings.warn(f"left out {error}", stacklevel=1)
-    if not names:
-        raise InputError(f"{folder}: there is no picture in it that can be read")
-    return names, pictures
-
-
 def cache_file(args) -> Path:
     """Where the embeddings of a set are kept: with other weights or other data, under another name."""
     state = fingerprint("clip", args.weights) + data_file("SHA256SUMS").read_text()
@@ -154,11 +150,13 @@ def run_denoise(args) -> None:
     out, picture = check_output(args.out), open_image(args.image)
     t2i = TextToImage.load(args.weights)
     prompt, T = shorten(args.prompt, t2i.tokenizer), t2i.schedule.T
-    x_0 = to_tensor(picture, size=t2i.denoiser.config.picture_size)  # (1, 3, 64, 64)
+    x_0 = to_tensor(picture, size=t2i.size).to(device_of(t2i.denoiser))  # (1, 3, 64, 64)
     t = min(round(args.noise * T), T - 1)
-    scale = 3 if prompt else 0
-    steps = list(t2i.steps([prompt], args.seed, args.steps, guidance_scale=scale, start=(x_0, t)))
-    panels = to_pil(torch.cat([x_0, steps[0].x_t.cpu(), steps[-1].x_prev.cpu()]))
+    scale = 2 if prompt else 0
+    steps = list(
+        t2i.steps([prompt], args.seed, args.steps, guidance_scale=scale, start=(t2i.encode_pictures(x_0), t))
+    )
+    panels = to_pil(torch.cat([x_0, t2i.decode(steps[0].x_t), t2i.decode(steps[-1].x_prev)]))
     save(viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {T}", "denoised"]), out)
 
 
@@ -218,51 +216,5 @@ def run_data(args) -> None:
     print(json.dumps(rows, indent=2) if args.json else "\n".join(table))
 
 
-# ---- What they share ----
-
-
-def say_device() -> None:
-    print(f"minit2i: computing on {device().type} (--device chooses another)", file=sys.stderr)
-
-
 def load_matcher(args) -> Matcher:
     return Matcher(load_model("clip", args.weights), load_tokenizer(args.weights))
-
-
-def check_output(path: str | Path, endings: Sequence[str] = tuple(FORMATS)) -> Path:
-    """Find out before a long computation whether its result can be written."""
-    path = Path(path)
-    if path.suffix.lower() not in endings:
-        raise InputError(f"{path}: the name must end in one of {', '.join(endings)}")
-    if path.is_dir():
-        raise InputError(f"{path}: cannot write it (it is a folder)")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise InputError(f"{path}: cannot write it ({error.strerror})") from error
-    return path
-
-
-def save(picture: Image.Image, path: Path, silently: bool = False) -> None:
-    save_image(picture, path)
-    if not silently:
-        print(path)
-
-
-def shorten(text: str, tokenizer: Tokenizer) -> str:
-    """As many words of a text as the model has room for, with a warning if that is not all of them."""
-    words = words_of(text[:1000])  # far more than there is room for, yet little enough to spell out quickly
-    lengths = itertools.accumulate(len(tokenizer.encode_word(word)) for word in words)
-    fitting = sum(length <= tokenizer.context - 2 for length in lengths)  # start and end take two
-    if fitting == len(words) and len(text) <= 1000:
-        return text
-    warnings.warn(f"the text is too long: only its first {fitting} words are read", stacklevel=1)
-    return " ".join(words[:fitting])
-
-
-def show(rows: list[dict], as_json: bool) -> None:
-    """Print rows of a text and a number, the highest first, as JSON or as a table with bars."""
-    text, number = rows[0]
-    rows = sorted(rows, key=lambda row: -row[number])
-    table = [f"{row[number]:7.3f} {'█' * round(20 * max(0, row[number])):<20} {row[text]}" for row in rows]
-    print(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else "\n".join(table))

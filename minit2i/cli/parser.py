@@ -14,10 +14,12 @@ from importlib import metadata
 
 from minit2i.errors import InputError
 from minit2i.files import WEIGHTS
+from minit2i.scenes import STYLES
 
 DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = (
-    "tokenizer", "clip", "autoencoder", "denoiser-fashion", "denoiser", "upscaler", "judge", "judge-fashion",
+    "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
+    "judge", "judge-fashion",
 )  # fmt: skip
 
 
@@ -98,9 +100,10 @@ def build_parser() -> Parser:
     )
     add("-n", type=count, default=1, help="how many pictures: picture-1.png, picture-2.png, ...")
     add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
-    add("--guidance", type=between(0.0, 100.0), default=3.0, help="how much to heed the words (%(default)s)")
+    add("--guidance", type=between(0.0, 100.0), default=2.0, help="how much to heed the words (%(default)s)")
     add("--size", type=int, choices=(64, 256, 1024), default=256, help="pixels a side (%(default)s)")
     add("--sampler", choices=("ddpm", "ddim", "dpm_solver"), default="dpm_solver", help="(%(default)s)")
+    add("--style", choices=STYLES, help="whose art (by chance)")
     add(
         "--film",
         metavar="FILE",

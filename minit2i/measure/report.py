@@ -13,11 +13,14 @@ from minit2i.files import WEIGHTS
 from minit2i.judge import QUESTIONS
 from minit2i.search import Matcher
 from minit2i.text2image import TextToImage
+from minit2i.training.batches import scene_pictures
 from minit2i.weights import load_model, load_tokenizer
 
+from .autoencoder import measure_autoencoder
 from .clip import measure_clip
 from .clothes import measure_clothes
-from .scenes import measure_scenes
+from .scenes import measure_prompts, measure_scenes
+from .shares import REAL_SEED
 from .upscaler import measure_upscaler
 
 
@@ -29,11 +32,15 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
     if n < 2:
         raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
     t2i, clothes = TextToImage.load(folder), TextToImage.load(folder, "denoiser-fashion")
-    scenes, sheet = measure_scenes(t2i, load_model("judge", folder), n, seed)
+    judge = load_model("judge", folder)
+    scenes, sheet = measure_scenes(t2i, judge, n, seed)
+    real, _ = scene_pictures("held_out", n - n % 2, 64, seed=REAL_SEED)
     return {
         "n": n,
         "seed": seed,
         **scenes,
+        "prompts": measure_prompts(t2i, judge, seed),
+        "autoencoder": measure_autoencoder(load_model("autoencoder", folder), real),
         "fashion": measure_clothes(clothes, load_model("judge-fashion", folder), n, seed),
         "clip": measure_clip(Matcher(load_model("clip", folder), load_tokenizer(folder)), n),
         "upscaler": measure_upscaler(t2i.upscaler, max(1, n // 20)),
@@ -52,6 +59,7 @@ def print_report(result: dict) -> None:
     for group in ("held_out", "seen", "ceiling", "shuffled_prompts", "no_words"):
         for question in ("joint", *QUESTIONS) if group in ("held_out", "seen", "ceiling") else ("joint",):
             line(f"{group}.{question}", result[group][question])
+    line("what people type: all that was stated", result["prompts"])
     gap = 100 * (result["seen"]["joint"]["value"] - result["held_out"]["joint"]["value"])
     print(f"  seen minus held out, joint        {gap:+6.1f} points")
     for name, entry in (("drawn, held out", result["fit"]), ("real pictures", result["fit_real"])):
@@ -59,6 +67,14 @@ def print_report(result: dict) -> None:
             f"Fit, {name}: the nearest real scene is {entry['median']:.1f} dB away (median; 10th percentile "
             f"{entry['percentile_10']:.1f} dB), n = {entry['n']}"
         )
+    shares = ", ".join(f"{style} {100 * part:.0f} %" for style, part in result["styles"].items())
+    print(f"Styles of art drawn: {shares}")
+    found = result["autoencoder"]
+    print(
+        f"Autoencoder: {found['psnr']:.1f} dB; without the channel that is missed least "
+        f"{found['least_channel']:.1f} dB less; edges halfway between two latents {found['halfway']:.2f} of "
+        f"those in the two, n = {found['n']}"
+    )
     for name, frechet in (("scenes", result["frechet"]), ("clothes", result["fashion"]["frechet"])):
         ratio = frechet["generated"] / max(frechet["real"], 1e-12)
         print(

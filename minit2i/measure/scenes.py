@@ -7,18 +7,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from minit2i.captions import full_caption
-from minit2i.fit import fit_psnr
-from minit2i.judge import Judge, features, verdicts
+from minit2i.fit import fit_psnr, nearest_scenes
+from minit2i.judge import QUESTIONS, Judge, features, verdicts
 from minit2i.layers import in_batches
 from minit2i.metrics import frechet_distance
 from minit2i.pictures import to_float, to_pil
-from minit2i.scenes import Scene
+from minit2i.scenes import ATTRIBUTES, STYLES, Scene
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import scene_pictures
-from minit2i.training.denoiser import DenoiserRecipe
 from minit2i.viz import grid
 
 from .shares import OTHER_SEED, REAL_SEED, quantiles, share
+from .wording import read_wording
 
 
 def draw_many(t2i: TextToImage, prompts: list[str], seed: int, what: str, **settings) -> Tensor:
@@ -53,7 +53,10 @@ def measure_scenes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> tuple[d
             without = draw_many(t2i, [""] * len(few), seed, "without words", guidance_scale=0)
             result["no_words"] = attributes(judge, without, few)
             # Right is not yet crisp: how near is the nearest real scene?
-            result["fit"] = quantiles(fit_psnr(drawn[name], asked))
+            nearest = nearest_scenes(drawn[name], asked)
+            result["fit"] = quantiles(torch.tensor([psnr for _, psnr in nearest]))
+            styles = [scene.style for scene, _ in nearest]
+            result["styles"] = {style: styles.count(style) / len(styles) for style in STYLES}
             result["fit_real"] = quantiles(fit_psnr(real[name][:100], asked[:100]))
     # Both against other scenes than those that were asked for: with the same captions, chance differs less.
     others = features(judge, to_float(scene_pictures("train", n, 64, seed=OTHER_SEED)[0]))
@@ -63,10 +66,20 @@ def measure_scenes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> tuple[d
         "real": frechet_distance(real_ones, others),
         "n": n,
     }
-    training, _ = scene_pictures(
-        "train", DenoiserRecipe.scenes, 64, seed=1
-    )  # what the denoiser was trained on
+    # Training scenes are drawn anew for each batch, so these are none that it saw, but such as it saw
+    training, _ = scene_pictures("train", 40_000, 64, seed=1)
     return result, copy_check(drawn["held_out"][:16], training)
+
+
+def measure_prompts(t2i: TextToImage, judge: Judge, seed: int, half: str = "measure") -> dict:
+    """Draw what people type, see `read_wording`: how many are intact and show all that was stated."""
+    rows = read_wording(half)
+    drawn = draw_many(t2i, [row["prompt"] for row in rows], seed, "what people type")
+    stated = [{name: row[name] for name in QUESTIONS if row.get(name)} for row in rows]
+    anything = {name: values[0] for name, values in ATTRIBUTES.items()}  # where nothing was stated
+    right = verdicts(judge, drawn, [Scene(**anything | some) for some in stated])
+    all_right = [all(right[name][i] for name in (*some, "intact")) for i, some in enumerate(stated)]
+    return share(torch.tensor(all_right))
 
 
 def copy_check(pictures: Tensor, training: Tensor) -> Image.Image:

@@ -3,10 +3,9 @@
 Data: Fashion-MNIST (Xiao et al. 2017), 28x28 grey with a border to 32x32.
 """
 
-import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -15,16 +14,18 @@ from PIL import Image
 from torch import Generator, Tensor
 from tqdm import tqdm
 
+from minit2i.clip import CLIP
 from minit2i.data import load
 from minit2i.device import device
 from minit2i.judge import Judge, JudgeConfig
 from minit2i.pictures import to_float, to_pil
 from minit2i.text2image import TextToImage
-from minit2i.unet import UNet, UNetConfig
+from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.unet import UNet, UNetConfig, denoising_loss
 from minit2i.viz import grid
+from minit2i.weights import load_model, load_tokenizer
 
-from .batches import mirror_half, random_indices
-from .denoiser import DenoiserData, DenoiserRecipe
+from .batches import drop_captions, mirror_half, python_rng, random_indices
 from .recipe import Recipe
 
 
@@ -36,29 +37,51 @@ def clothes_pictures(split: str) -> tuple[Tensor, list[str], Tensor]:
     return bordered, list(rows["caption"]), torch.tensor(rows["label"])
 
 
+class ClothesData(NamedTuple):
+    """Pictures (N, 1, 32, 32) uint8, their captions, and the frozen CLIP."""
+
+    pictures: Tensor
+    captions: list[str]
+    clip: CLIP
+    tokenizer: Tokenizer
+
+
 @dataclass(frozen=True)
-class ClothesRecipe(DenoiserRecipe):
+class ClothesRecipe(Recipe):
     """A small denoiser of clothes, told the class by its caption."""
 
+    batch: int = 32
     minutes: float = 20
+    lr: float = 3e-3
     config: UNetConfig = UNetConfig(
         channels=1, picture_size=32, widths=(48, 96), prediction="v", log_snr_shift=0.0
     )
     weighting: str = "v"
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
 
-    def load_data(self, folder: str | Path) -> DenoiserData:
+    def load_data(self, folder: str | Path) -> ClothesData:
         pictures, captions, _ = clothes_pictures("train")
-        return self.with_text(pictures, captions, folder)
+        return ClothesData(
+            pictures.to(device()), captions, load_model("clip", folder), load_tokenizer(folder)
+        )
 
-    def augment(self, x_0: Tensor, generator: Generator) -> Tensor:
-        """A shoe may point either way."""
-        return mirror_half(x_0, generator)
+    def build(self, data: ClothesData) -> UNet:
+        return UNet(self.config)
 
-    def caption(self, shown: str, rng: random.Random) -> str:
-        return shown
+    def loss(self, model: UNet, data: ClothesData, generator: Generator) -> Tensor:
+        rng, on = python_rng(generator), data.pictures.device
+        some = random_indices(len(data.pictures), self.batch, generator)
+        x_0 = mirror_half(to_float(data.pictures[some.to(on)]), generator)  # a shoe may point either way
+        captions = drop_captions([data.captions[i] for i in some.tolist()], rng)
+        with torch.no_grad():
+            text = data.clip.text(data.tokenizer(captions).to(on))
+        return denoising_loss(model, self.config.schedule, x_0, text, generator, self.weighting)
 
-    def sheet(self, model: UNet, data: DenoiserData) -> Image.Image:
-        prompts = sorted(set(data.shown)) * 4
+    def note(self, data: ClothesData) -> dict:
+        return {"words": sorted({word for caption in data.captions for word in words_of(caption)})}
+
+    def sheet(self, model: UNet, data: ClothesData) -> Image.Image:
+        prompts = sorted(set(data.captions)) * 4
         t2i = TextToImage(data.clip, data.tokenizer, model)
         return grid(to_pil(t2i.draw(prompts, guidance_scale=2.0)), columns=len(prompts) // 4)
 

@@ -1,86 +1,121 @@
-"""How denoisers are trained: the text-to-image one on scenes, and what one on clothes shares with it."""
+"""How a denoiser is trained to draw scenes from words: in latents, and in pixels to compare."""
 
-import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from PIL import Image
 from torch import Generator, Tensor
 
-from minit2i.captions import caption, full_caption
-from minit2i.clip import CLIP
-from minit2i.device import device
+from minit2i.autoencoder import Autoencoder
+from minit2i.captions import full_caption
+from minit2i.clip import CLIP, Text
+from minit2i.clutter import known_words, meaningless_words
+from minit2i.device import device_of
 from minit2i.pictures import to_float, to_pil
-from minit2i.scenes import draw_scene
+from minit2i.prompts import prompt
+from minit2i.scenes import LAYOUT, draw_scene
 from minit2i.text2image import TextToImage
-from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.tokenizer import Tokenizer
 from minit2i.unet import UNet, UNetConfig, denoising_loss
 from minit2i.viz import grid
 from minit2i.weights import load_model, load_tokenizer
 
-from .batches import drop_captions, python_rng, random_indices, scene_pictures
+from .batches import drop_captions, new_scenes, one_each, python_rng, render_all
 from .recipe import Recipe
 
 
 class DenoiserData(NamedTuple):
-    """Pictures (N, C, H, W) uint8, what each shows (a scene or a caption), and the frozen CLIP."""
+    """The frozen networks that a denoiser works with, and words to throw into prompts."""
 
-    pictures: Tensor
-    shown: list
     clip: CLIP
     tokenizer: Tokenizer
+    autoencoder: Autoencoder | None
+    meaningless: list[str]
 
 
 @dataclass(frozen=True)
 class DenoiserRecipe(Recipe):
-    """The text-to-image denoiser on training scenes at 64x64."""
+    """The text-to-image denoiser on latents of training scenes, drawn anew for each batch.
+
+    bell: which times to train at (`Schedule.random_t`).
+    left_out: how often the layout is left out, so that the network also draws without being told it.
+    in_full: how often the caption names everything, so that there is less to guess.
+    """
 
     batch: int = 32
-    minutes: float = 105
-    lr: float = 3e-3
-    config: UNetConfig = UNetConfig()
-    weighting: str = "clipped_v"
-    scenes: int = 40_000
-    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
+    minutes: float = 48
+    lr: float = 5e-3
+    config: UNetConfig = UNetConfig(
+        channels=8,
+        picture_size=16,
+        patch=1,
+        widths=(96, 192),
+        exit_channels=48,
+        prediction="v",
+        log_snr_shift=0.0,
+        layout=LAYOUT,
+    )
+    weighting: str = "none"
+    bell: tuple[float, float] | None = (0.5, 1.2)
+    left_out: float = 0.1
+    in_full: float = 0.5
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder")
 
     def load_data(self, folder: str | Path) -> DenoiserData:
-        pictures, scenes = scene_pictures("train", self.scenes, self.config.picture_size, seed=1)
-        return self.with_text(pictures, scenes, folder)
-
-    def with_text(self, pictures: Tensor, shown: list, folder: str | Path) -> DenoiserData:
-        """The data, with the text tower that the denoiser will be told the words by."""
-        return DenoiserData(pictures.to(device()), shown, load_model("clip", folder), load_tokenizer(folder))
+        autoencoder = load_model("autoencoder", folder) if "autoencoder" in self.needs else None
+        return DenoiserData(
+            load_model("clip", folder), load_tokenizer(folder), autoencoder, meaningless_words(seen=True)
+        )
 
     def build(self, data: DenoiserData) -> UNet:
         return UNet(self.config)
 
     def loss(self, model: UNet, data: DenoiserData, generator: Generator) -> Tensor:
-        rng, on = python_rng(generator), data.pictures.device
-        some = random_indices(len(data.pictures), self.batch, generator)
-        x_0 = self.augment(to_float(data.pictures[some.to(on)]), generator)
-        captions = drop_captions([self.caption(data.shown[i], rng) for i in some.tolist()], rng)
-        with torch.no_grad():
-            text = data.clip.text(data.tokenizer(captions).to(on))
-        return denoising_loss(model, self.config.schedule, x_0, text, generator, self.weighting)
+        x_0, text, told = self.new_batch(data, generator)
+        return denoising_loss(
+            model, self.config.schedule, x_0, text, generator, self.weighting, self.bell, **told
+        )
 
-    def augment(self, x_0: Tensor, generator: Generator) -> Tensor:
-        """Scenes are varied enough as they are."""
-        return x_0
-
-    def caption(self, shown: Any, rng: random.Random) -> str:
-        """One caption of what a picture shows."""
-        return caption(shown, rng)
+    @torch.no_grad()
+    def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
+        """What it works on (B, C, H, W), captions of it, one in ten empty, and what else it is told."""
+        rng, on = python_rng(generator), device_of(data.clip)
+        scenes = new_scenes(self.batch, generator)
+        x_0 = to_float(render_all(scenes).to(on))
+        told = {}
+        if self.config.layout:
+            layouts = torch.tensor([scene.layout() for scene in scenes])
+            left_out = one_each(layouts, generator)[..., 0, 0] < self.left_out  # (B, 1)
+            told["layout"] = layouts.masked_fill(left_out, 0.0).to(on)
+        if data.autoencoder is not None:
+            x_0 = data.autoencoder.encode(x_0)
+        captions = [
+            full_caption(scene) if rng.random() < self.in_full else prompt(scene, rng, data.meaningless).text
+            for scene in scenes
+        ]
+        captions = drop_captions(captions, rng)
+        return x_0, data.clip.text(data.tokenizer(captions).to(on)), told
 
     def sheet(self, model: UNet, data: DenoiserData) -> Image.Image:
         # To look at while training: combinations of the training split, and one line of the headline prompt.
         prompts = ["a cat wearing a blue baseball cap"] * 6
         prompts += [full_caption(draw_scene(2, index, "train")) for index in range(18)]
-        return grid(to_pil(TextToImage(data.clip, data.tokenizer, model).draw(prompts)), columns=6)
+        t2i = TextToImage(data.clip, data.tokenizer, model, autoencoder=data.autoencoder)
+        return grid(to_pil(t2i.draw(prompts)), columns=6)
 
     def note(self, data: DenoiserData) -> dict:
-        rng = random.Random(0)
-        return {
-            "words": sorted({word for shown in data.shown for word in words_of(self.caption(shown, rng))})
-        }
+        return {"words": sorted(known_words())}
+
+
+@dataclass(frozen=True)
+class PixelRecipe(DenoiserRecipe):
+    """The same on pixels, at 64x64: what lessons 03 and 05 do, and what latents are compared with."""
+
+    minutes: float = 105
+    lr: float = 3e-3
+    config: UNetConfig = UNetConfig()
+    weighting: str = "clipped_v"
+    bell: tuple[float, float] | None = None
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")

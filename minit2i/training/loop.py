@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
-from minit2i.device import device_of
+from minit2i.device import device_of, half_bits
 from minit2i.errors import InputError
 from minit2i.files import write_file
 
@@ -132,11 +132,12 @@ def fit(
     def progress() -> float:
         return max(training.step / steps if steps else 0, training.seconds / (60 * minutes) if minutes else 0)
 
+    on = device_of(training.model)
     training.model.train()
     while progress() < 1:
         began = time.perf_counter()
-        # On a GPU, matrix products in half the bits are twice as fast; the weights themselves stay float32.
-        with torch.autocast("cuda", torch.bfloat16, enabled=device_of(training.model).type == "cuda"):
+        # Matrix products in half the bits, where they are faster; the weights themselves stay float32.
+        with torch.autocast(on.type, torch.bfloat16, enabled=half_bits(on)):
             loss = batch_loss(training.model, training.generator)
         training.update(loss, progress())
         now = loss.item()  # waits for a GPU, so that the clock is right

@@ -27,11 +27,13 @@ def orthogonalise(G: Tensor, steps: int = 5) -> Tensor:
     if len(X) > len(X.T):
         return orthogonalise(G.T, steps).T  # the smaller A is the cheaper one
     A, Q = X @ X.T, torch.eye(len(X), dtype=X.dtype, device=X.device)
-    for _ in range(steps):
+    for left in reversed(range(steps)):
         # X <- P X with P = a + b A + c A^2 does the same to every singular value.
-        # Q collects the P's, and A becomes P A P.
+        # Q collects the P's, and A becomes P A P, if it is needed once more.
         P = 3.4445 * torch.eye(len(X), dtype=X.dtype, device=X.device) - 4.7750 * A + 2.0315 * A @ A
-        Q, A = P @ Q, P @ A @ P
+        Q = P @ Q
+        if left:
+            A = P @ A @ P
     return Q @ X
 
 

@@ -18,7 +18,7 @@ from minit2i.weights import fingerprint, save_model
 from .autoencoder import AutoencoderRecipe
 from .clip import ClipRecipe
 from .clothes import ClothesJudgeRecipe, ClothesRecipe
-from .denoiser import DenoiserRecipe
+from .denoiser import DenoiserRecipe, PixelRecipe
 from .judge import JudgeRecipe
 from .loop import Training, fit
 from .recipe import Recipe
@@ -28,6 +28,7 @@ RECIPES = {
     "clip": ClipRecipe(),
     "autoencoder": AutoencoderRecipe(),
     "denoiser": DenoiserRecipe(),
+    "denoiser-pixels": PixelRecipe(),
     "denoiser-fashion": ClothesRecipe(),
     "upscaler": UpscalerRecipe(),
     "judge": JudgeRecipe(),

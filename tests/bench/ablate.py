@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from minit2i.files import WEIGHTS
 from minit2i.samplers import denoiser_of
+from minit2i.scenes import LAYOUT
 from minit2i.training.denoiser import DenoiserData, DenoiserRecipe
 from minit2i.training.loop import Training, fit
 from minit2i.unet import UNet
@@ -22,11 +23,18 @@ CHOICES = {
     "prediction": ("eps", "x_0", "v"),
     "weighting": ("clipped_v", "v", "min_snr", "none"),
     "batch": (16, 32, 64),
-    "lr": (1.5e-3, 3e-3, 6e-3),
-    "widths": ((24, 48, 96), (32, 64, 128), (48, 96, 192), (64, 128)),
-    "patch": (2, 4),
+    "lr": (2.5e-3, 5e-3, 1e-2),
+    "widths": ((64, 128), (96, 192), (128, 256), (96, 192, 256)),
+    "log_snr_shift": (-1.0, 0.0, 1.0),
+    "blocks": (1, 2),
+    "layout": (LAYOUT, 0),
+    "left_out": (0.0, 0.1, 0.5),
+    "in_full": (0.0, 0.5, 1.0),
+    "bell": (None, (0.0, 1.0), (0.5, 1.2), (1.0, 1.0)),
+    "decay": (0.998, 0.999, 0.9995),
 }
-OF_CONFIG = ("prediction", "widths", "patch")  # chosen in UNetConfig; the others are the recipe's own
+# Chosen in UNetConfig; the others are the recipe's own
+OF_CONFIG = ("prediction", "widths", "log_snr_shift", "blocks", "layout")
 RECIPE = DenoiserRecipe()
 DEFAULT = {key: getattr(RECIPE.config if key in OF_CONFIG else RECIPE, key) for key in CHOICES}
 
@@ -50,14 +58,16 @@ def variants() -> dict[str, dict]:
 
 @torch.no_grad()
 def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
-    """How far x_0_hat is off (mean squared) on n scenes, at t = 100, 200 ... 900, with the same noise for
-    all."""
-    schedule = model.config.schedule
+    """How far x_0_hat is off (mean squared) on latents of n scenes, at t = 100, 200 ... 900, with the same
+    noise for all."""
+    schedule, t2i = model.config.schedule, exam.t2i(model)
     generator = torch.Generator().manual_seed(SEED)
     total = 0.0
     for i in range(0, n, 64):
-        x_0 = exam.pictures[i : i + 64]
-        denoise = denoiser_of(model, schedule, exam.t2i(model).encode(exam.captions[i : i + 64]))
+        x_0, told = t2i.encode_pictures(exam.pictures[i : i + 64]), {}
+        if model.config.layout:
+            told["layout"] = torch.tensor([scene.layout() for scene in exam.scenes[i : i + 64]])
+        denoise = denoiser_of(model, schedule, t2i.encode(exam.captions[i : i + 64]), clamp=False, **told)
         for time in range(100, 1000, 100):
             t = torch.full((len(x_0),), time)
             x_t = schedule.add_noise(x_0, torch.randn(x_0.shape, generator=generator), t)
@@ -65,15 +75,19 @@ def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
     return total
 
 
-def train_and_measure(
-    name: str, settings: dict, minutes: float, data: DenoiserData, exam: Exam, sheet: Path
-) -> dict:
-    """Train one variant; returns what it reached."""
+def recipe_of(settings: dict) -> DenoiserRecipe:
     config = dataclasses.replace(RECIPE.config, **{key: settings[key] for key in OF_CONFIG})
-    others = {key: value for key, value in settings.items() if key not in OF_CONFIG}
-    recipe = dataclasses.replace(RECIPE, config=config, **others)
-    torch.manual_seed(0)
-    training = Training(recipe.build(data), recipe.lr, recipe.weight_decay, recipe.decay)
+    return dataclasses.replace(
+        RECIPE, config=config, **{key: value for key, value in settings.items() if key not in OF_CONFIG}
+    )
+
+
+def train_and_measure(
+    name: str, recipe: DenoiserRecipe, minutes: float, seed: int, data: DenoiserData, exam: Exam, sheet: Path
+) -> dict:
+    """Train one denoiser; returns what it reached."""
+    torch.manual_seed(seed)
+    training = Training(recipe.build(data), recipe.lr, recipe.weight_decay, recipe.decay, seed)
     speed = sgemm()
     steps = fit(training, lambda model, generator: recipe.loss(model, data, generator), minutes=minutes)
     for _ in tqdm(steps, desc=name, unit=" steps"):
@@ -101,6 +115,7 @@ def main() -> None:
     )
     parser.add_argument("--again", action="store_true", help="also those that results.csv already has")
     parser.add_argument("--n", type=int, default=256, help="pictures to judge for each (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the training (%(default)s)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=RUNS / "ablate", metavar="FOLDER")
     args = parser.parse_args()
@@ -109,18 +124,19 @@ def main() -> None:
     data = RECIPE.load_data(args.weights)  # the same for all variants
     for name, settings in variants().items():
         asked = {key: as_text(value) for key, value in settings.items()}
-        asked |= {"minutes": f"{args.minutes:g}", "n": str(args.n)}
+        asked |= {"minutes": f"{args.minutes:g}", "n": str(args.n), "seed": str(args.seed)}
         if name.startswith(tuple(args.only)):
             rows = [row for row in read_rows(results) if asked.items() <= row.items()]
             if args.again or not rows:
-                sheet = args.out / f"{name}-{args.minutes:g}-minutes.png"
-                measured = train_and_measure(name, settings, args.minutes, data, exam, sheet)
+                sheet = args.out / f"{name}-{args.minutes:g}-minutes-seed-{args.seed}.png"
+                recipe = recipe_of(settings)
+                measured = train_and_measure(name, recipe, args.minutes, args.seed, data, exam, sheet)
                 append_row(results, {"name": name, **asked, **measured})
                 rows = read_rows(results)
             finished[name] = rows[-1]  # the latest
 
     print(
-        f"\n{machine()}. {args.minutes:g} minutes each. The default is "
+        f"\n{machine()}. {args.minutes:g} minutes each, seed {args.seed}. The default is "
         + ", ".join(f"{key} {as_text(value)}" for key, value in DEFAULT.items())
         + f". {exam.show_real()}\n"
     )

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from minit2i import viz
 from minit2i.captions import full_caption
+from minit2i.fit import fit_psnr
 from minit2i.judge import features, verdicts
 from minit2i.metrics import frechet_distance, wilson_interval
 from minit2i.pictures import to_float, to_pil
@@ -92,23 +93,25 @@ class Exam:
     """The same questions to every denoiser: do pictures show what was asked for, and do they look like
     scenes?
 
-    Asks for combinations of the training split only. Benches compare and tune, and what is used for that must
-    not see the combinations that are held out.
+    Asks for combinations of the training split, unless told otherwise: benches compare and tune, and what is
+    used for that must not see the combinations that are held out.
     """
 
-    def __init__(self, folder: str | Path, n: int):
+    def __init__(self, folder: str | Path, n: int, split: str = "train"):
         """n: how many pictures a denoiser has to draw."""
         self.n = n
         self.judge = load_model("judge", folder)
         self.clip, self.tokenizer = load_model("clip", folder), load_tokenizer(folder)
-        pictures, self.scenes = scene_pictures("train", n + 2000, 64, seed=SEED)
+        self.autoencoder = load_model("autoencoder", folder)
+        pictures, self.scenes = scene_pictures(split, n + 2000, 64, seed=SEED)
         self.pictures = to_float(pictures)
         self.captions = [full_caption(scene) for scene in self.scenes]
         self.real = features(self.judge, self.pictures[n:])
 
     def t2i(self, model: nn.Module) -> TextToImage:
-        """A denoiser of ours, made ready to be asked."""
-        return TextToImage(self.clip, self.tokenizer, model)
+        """A denoiser of ours, of latents or of pixels, made ready to be asked."""
+        autoencoder = self.autoencoder if model.config.channels > 3 else None
+        return TextToImage(self.clip, self.tokenizer, model, autoencoder=autoencoder)
 
     def draw(self, draw: Callable[[list[str], int], Tensor], sheet: Path) -> dict:
         """Let draw(captions, seed) draw the n pictures, 64 at a time; saves the first 24, grades all."""
@@ -119,12 +122,14 @@ class Exam:
         return self.grade(pictures)
 
     def grade(self, pictures: Tensor) -> dict:
-        """The judge's verdict on n pictures: the share with all right, and the Fréchet distance to scenes."""
+        """The judge's verdict on n pictures: the share with all right, and the Fréchet distance to scenes.
+        And how near the nearest real scenes are to the first 100, in the median."""
         right = verdicts(self.judge, pictures, self.scenes[: self.n])["joint"]
         return {
             "joint": right.float().mean().item(),
             "n": self.n,
             "frechet": frechet_distance(features(self.judge, pictures), self.real),
+            "fit": fit_psnr(pictures[:100], self.scenes[: min(100, self.n)]).median().item(),
         }
 
     def show(self, grades: dict) -> dict:
@@ -132,9 +137,10 @@ class Exam:
         return {
             "all right": percent(float(grades["joint"]), int(grades["n"])),
             "Fréchet": f"{float(grades['frechet']):.2f}",
+            "fit": f"{float(grades['fit']):.1f} dB",
         }
 
     def show_real(self) -> str:
         """What real pictures of the same scenes get: no denoiser can honestly do better."""
         cells = self.show(self.grade(self.pictures[: self.n]))
-        return f"Real pictures: {cells['all right']} all right, Fréchet distance {cells['Fréchet']}."
+        return "Real pictures: " + ", ".join(f"{name} {cell}" for name, cell in cells.items())
