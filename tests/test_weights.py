@@ -63,13 +63,13 @@ def test_a_denoiser_is_not_paired_with_a_clip_that_it_was_not_trained_with(tmp_p
         TextToImage.load(folder)
 
 
-def test_the_shipped_denoiser_hears_through_the_clip_that_it_was_trained_with(tiny_weights, tmp_path):
+def test_the_denoiser_of_clothes_hears_through_the_clip_that_it_was_trained_with(tiny_weights, tmp_path):
     shutil.copy(tiny_weights / "clip.safetensors", tmp_path)  # another one, whether ours or the reader's
     shutil.copy(tiny_weights / "tokenizer.json", tmp_path)
     for folder in (WEIGHTS, tmp_path):
-        t2i = TextToImage.load(folder)
-        needs = read_card(WEIGHTS / "denoiser.safetensors")["needs"]
-        assert {name: fingerprint(name, beside("denoiser", folder)) for name in needs} == needs
+        t2i = TextToImage.load(folder, "denoiser-fashion")
+        needs = read_card(WEIGHTS / "denoiser-fashion.safetensors")["needs"]
+        assert {name: fingerprint(name, beside("denoiser-fashion", folder)) for name in needs} == needs
         assert t2i.tokenizer.vocabulary == t2i.clip.config.vocabulary
 
 
@@ -78,5 +78,6 @@ def test_every_shipped_card_says_what_its_weights_belong_to():
         needs = read_card(path).get("needs", {})
         assert needs == {name: fingerprint(name, beside(path.stem)) for name in needs}
         if path.stem.startswith("denoiser"):
-            assert needs.keys() == {"tokenizer", "clip"}
+            of_latents = {"autoencoder"} if path.stem == "denoiser" else set()
+            assert needs.keys() == {"tokenizer", "clip"} | of_latents
     assert json.loads((WEIGHTS / "tokenizer.json").read_text())
