@@ -37,9 +37,8 @@ def guided(
     denoise_both = denoiser_of(model, schedule, text, clamp=False, **twice)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        x_0_hat_uncond, x_0_hat_cond = denoise_both(x_t.repeat(2, 1, 1, 1), t.repeat(2)).chunk(
-            2
-        )  # (B, C, H, W) each
+        both = denoise_both(x_t.repeat(2, 1, 1, 1), t.repeat(2))  # (2B, C, H, W)
+        x_0_hat_uncond, x_0_hat_cond = both.chunk(2)
         # eps_hat = eps_uncond + s (eps_cond - eps_uncond). At fixed x_t, x_0 = a x_t - b eps, so x_0_hat
         # = x_0_uncond - s b (eps_cond - eps_uncond) = x_0_uncond + s (x_0_cond - x_0_uncond)
         x_0_hat = x_0_hat_uncond + guidance_scale * (x_0_hat_cond - x_0_hat_uncond)

@@ -111,16 +111,8 @@ class TextToImage:
         clamp = self.autoencoder is None  # pixels end at black and white, latents nowhere
         denoise = guided(self.denoiser, self.schedule, cond, uncond, guidance_scale, clamp, **told)
         shape = (len(prompts), config.channels, config.picture_size, config.picture_size)
-        yield from trajectory(
-            denoise,
-            shape,
-            self.schedule,
-            sampler=sampler,
-            steps=steps,
-            seed=seed,
-            start=start,
-            device=device_of(self.denoiser),
-        )
+        settings = {"sampler": sampler, "steps": steps, "seed": seed, "start": start}
+        yield from trajectory(denoise, shape, self.schedule, device=device_of(self.denoiser), **settings)
 
     def _layouts(self, prompts: list[str], seed: int, style: str | None) -> Tensor:
         """Style, place and size for each prompt: as the caller or else the prompt says, or by chance."""
@@ -176,9 +168,8 @@ class TextToImage:
 
     @torch.no_grad()
     def _best(self, small: Tensor, wanted: list[str], best_of: int) -> Tensor:
-        pictures = self.clip.embed_pictures(small.expand(-1, 3, -1, -1)).view(
-            len(wanted), best_of, -1
-        )  # (B, best_of, E)
+        pictures = self.clip.embed_pictures(small.expand(-1, 3, -1, -1))
+        pictures = pictures.view(len(wanted), best_of, -1)  # (B, best_of, E)
         texts = self.clip.embed_texts(self.tokenizer(wanted).to(device_of(self.clip)))  # (B, E)
         best = (pictures * texts[:, None]).sum(-1).argmax(dim=1)  # (B,)
         return small.view(len(wanted), best_of, *small.shape[1:])[torch.arange(len(wanted)), best]

@@ -199,9 +199,8 @@ class UNet(nn.Module):
         """
         embedding = self.time(timestep_embedding(t, self.config.widths[0]))  # (B, E)
         if self.pooled is not None:
-            embedding = embedding + self.pooled(
-                F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1] ** 0.5
-            )
+            pooled = F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1] ** 0.5
+            embedding = embedding + self.pooled(pooled)
         if layout is not None:
             embedding = embedding + self.layout(layout)
         embedding = F.silu(embedding)

@@ -74,9 +74,8 @@ class DenoiserRecipe(Recipe):
 
     def loss(self, model: UNet, data: DenoiserData, generator: Generator) -> Tensor:
         x_0, text, told = self.new_batch(data, generator)
-        return denoising_loss(
-            model, self.config.schedule, x_0, text, generator, self.weighting, self.bell, **told
-        )
+        schedule = self.config.schedule
+        return denoising_loss(model, schedule, x_0, text, generator, self.weighting, self.bell, **told)
 
     @torch.no_grad()
     def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
