@@ -22,36 +22,48 @@ from minit2i.unet import UNet, UNetConfig, denoising_loss
 from minit2i.viz import grid
 from minit2i.weights import load_model, load_tokenizer
 
-from .batches import drop_captions, new_scenes, one_each, python_rng, render_all
+from .batches import drop_captions, one_each, python_rng, random_indices, render_all
 from .recipe import Recipe
+
+SEED = 5  # of the training scenes
 
 
 class DenoiserData(NamedTuple):
-    """The frozen networks that a denoiser works with, and words to throw into prompts."""
+    """The frozen networks that a denoiser works with, words to throw into prompts, and latents so far."""
 
     clip: CLIP
     tokenizer: Tokenizer
     autoencoder: Autoencoder | None
     meaningless: list[str]
+    latents: dict[int, Tensor]
+
+    def latent(self, index: int) -> Tensor:
+        """The latents of a training scene (Z, H, W): computed when it is first wanted, then kept."""
+        if index not in self.latents:
+            picture = to_float(render_all([draw_scene(SEED, index, "train")]).to(device_of(self.clip)))
+            self.latents[index] = self.autoencoder.encode(picture)[0].half()
+        return self.latents[index].float()
 
 
 @dataclass(frozen=True)
 class DenoiserRecipe(Recipe):
-    """The text-to-image denoiser on latents of training scenes, drawn anew for each batch.
+    """The text-to-image denoiser on latents of training scenes.
 
+    scenes: how many there are. It sees each a few times, with other noise and in other words.
     bell: which times to train at (`Schedule.random_t`).
     left_out: how often the layout is left out, so that the network also draws without being told it.
     in_full: how often the caption names everything, so that there is less to guess.
     """
 
     batch: int = 32
-    minutes: float = 48
+    minutes: float = 50
     lr: float = 5e-3
+    scenes: int = 80_000
     config: UNetConfig = UNetConfig(
         channels=8,
         picture_size=16,
         patch=1,
-        widths=(96, 192),
+        widths=(64, 128),
         exit_channels=48,
         prediction="v",
         log_snr_shift=0.0,
@@ -65,9 +77,8 @@ class DenoiserRecipe(Recipe):
 
     def load_data(self, folder: str | Path) -> DenoiserData:
         autoencoder = load_model("autoencoder", folder) if "autoencoder" in self.needs else None
-        return DenoiserData(
-            load_model("clip", folder), load_tokenizer(folder), autoencoder, meaningless_words(seen=True)
-        )
+        clip, tokenizer = load_model("clip", folder), load_tokenizer(folder)
+        return DenoiserData(clip, tokenizer, autoencoder, meaningless_words(seen=True), latents={})
 
     def build(self, data: DenoiserData) -> UNet:
         return UNet(self.config)
@@ -81,15 +92,17 @@ class DenoiserRecipe(Recipe):
     def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
         """What it works on (B, C, H, W), captions of it, one in ten empty, and what else it is told."""
         rng, on = python_rng(generator), device_of(data.clip)
-        scenes = new_scenes(self.batch, generator)
-        x_0 = to_float(render_all(scenes).to(on))
+        some = random_indices(self.scenes, self.batch, generator).tolist()
+        scenes = [draw_scene(SEED, index, "train") for index in some]
         told = {}
         if self.config.layout:
             layouts = torch.tensor([scene.layout() for scene in scenes])
             left_out = one_each(layouts, generator)[..., 0, 0] < self.left_out  # (B, 1)
             told["layout"] = layouts.masked_fill(left_out, 0.0).to(on)
-        if data.autoencoder is not None:
-            x_0 = data.autoencoder.encode(x_0)
+        if data.autoencoder is None:
+            x_0 = to_float(render_all(scenes).to(on))
+        else:
+            x_0 = torch.stack([data.latent(index) for index in some])
         captions = [
             full_caption(scene) if rng.random() < self.in_full else prompt(scene, rng, data.meaningless).text
             for scene in scenes

@@ -26,12 +26,13 @@ def orthogonalise(G: Tensor, steps: int = 5) -> Tensor:
     X = G / (G.norm() + 1e-7)  # now no singular value is above 1
     if len(X) > len(X.T):
         return orthogonalise(G.T, steps).T  # the smaller A is the cheaper one
-    A, Q = X @ X.T, torch.eye(len(X), dtype=X.dtype, device=X.device)
+    A, Q = X @ X.T, None
     for left in reversed(range(steps)):
         # X <- P X with P = a + b A + c A^2 does the same to every singular value.
         # Q collects the P's, and A becomes P A P, if it is needed once more.
-        P = 3.4445 * torch.eye(len(X), dtype=X.dtype, device=X.device) - 4.7750 * A + 2.0315 * A @ A
-        Q = P @ Q
+        P = torch.addmm(A, A, A, beta=-4.7750, alpha=2.0315)
+        P.diagonal().add_(3.4445)
+        Q = P if Q is None else P @ Q
         if left:
             A = P @ A @ P
     return Q @ X
