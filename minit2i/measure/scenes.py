@@ -15,6 +15,7 @@ from minit2i.pictures import to_float, to_pil
 from minit2i.scenes import ATTRIBUTES, STYLES, Scene
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import scene_pictures
+from minit2i.training.denoiser import SCENES_SEED, DenoiserRecipe
 from minit2i.viz import grid
 
 from .shares import OTHER_SEED, REAL_SEED, quantiles, share
@@ -66,8 +67,7 @@ def measure_scenes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> tuple[d
         "real": frechet_distance(real_ones, others),
         "n": n,
     }
-    # Training scenes are drawn anew for each batch, so these are none that it saw, but such as it saw
-    training, _ = scene_pictures("train", 40_000, 64, seed=1)
+    training, _ = scene_pictures("train", DenoiserRecipe.scenes, 64, seed=SCENES_SEED)  # all that it saw
     return result, copy_check(drawn["held_out"][:16], training)
 
 

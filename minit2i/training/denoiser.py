@@ -25,7 +25,7 @@ from minit2i.weights import load_model, load_tokenizer
 from .batches import drop_captions, one_each, python_rng, random_indices, render_all
 from .recipe import Recipe
 
-SEED = 5  # of the training scenes
+SCENES_SEED = 5  # of the training scenes
 
 
 class DenoiserData(NamedTuple):
@@ -40,7 +40,7 @@ class DenoiserData(NamedTuple):
     def latent(self, index: int) -> Tensor:
         """The latents of a training scene (Z, H, W): computed when it is first wanted, then kept."""
         if index not in self.latents:
-            picture = to_float(render_all([draw_scene(SEED, index, "train")]).to(device_of(self.clip)))
+            picture = to_float(render_all([draw_scene(SCENES_SEED, index, "train")]).to(device_of(self.clip)))
             self.latents[index] = self.autoencoder.encode(picture)[0].half()
         return self.latents[index].float()
 
@@ -93,7 +93,7 @@ class DenoiserRecipe(Recipe):
         """What it works on (B, C, H, W), captions of it, one in ten empty, and what else it is told."""
         rng, on = python_rng(generator), device_of(data.clip)
         some = random_indices(self.scenes, self.batch, generator).tolist()
-        scenes = [draw_scene(SEED, index, "train") for index in some]
+        scenes = [draw_scene(SCENES_SEED, index, "train") for index in some]
         told = {}
         if self.config.layout:
             layouts = torch.tensor([scene.layout() for scene in scenes])
