@@ -24,7 +24,7 @@ CHOICES = {
     "weighting": ("clipped_v", "v", "min_snr", "none"),
     "batch": (16, 32, 64),
     "lr": (2.5e-3, 5e-3, 1e-2),
-    "widths": ((64, 128), (96, 192), (128, 256), (96, 192, 256)),
+    "widths": ((48, 96), (64, 128), (96, 192), (64, 128, 192)),
     "log_snr_shift": (-1.0, 0.0, 1.0),
     "blocks": (1, 2),
     "layout": (LAYOUT, 0),

@@ -26,7 +26,7 @@ from minit2i.weights import find, read_card
 
 TURN = 0.5  # minutes
 STEPS, GUIDANCE = 25, 2.0
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-3, 2.5e-3, 5e-3)
 
 CONDITIONS = """\
 Equal: scenes, captions (one in ten dropped) and batch size; the text features (tokens with their mask, and
@@ -46,7 +46,7 @@ part of the recipe. The minutes of the autoencoder count for those that need it.
 class TheirRecipe(DenoiserRecipe):
     """The loss as in diffusers' training examples, on our batches."""
 
-    widths: tuple[int, ...] = (96, 192)
+    widths: tuple[int, ...] = (64, 128)
     attend: tuple[bool, ...] = (False, True)
 
     def build(self, data: DenoiserData) -> UNet2DConditionModel:
