@@ -82,7 +82,7 @@ class Attention(nn.Module):
             for part in (self.query(x), *key_value.chunk(2, dim=-1))
         )
         # softmax(Q K^T / sqrt(D/heads)) V, in 32 bits: with 16 a CPU takes three times as long
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast("cpu", enabled=False):
             query, key, value = query.float(), key.float(), value.float()
             y = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
         return self.out(y.transpose(1, 2).reshape(B, L, D))
