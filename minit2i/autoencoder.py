@@ -36,9 +36,8 @@ class Autoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.config = config
-        C, Z, P, width, full = (
-            config.channels, config.latent_channels, config.patch, config.width, config.exit_channels,
-        )  # fmt: skip
+        C, Z, P = config.channels, config.latent_channels, config.patch
+        width, full = config.width, config.exit_channels
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(P),
             nn.Conv2d(C * P**2, width, 3, padding=1),

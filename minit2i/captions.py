@@ -16,24 +16,18 @@ def with_article(phrase: str) -> str:
 
 def short_caption(scene: Scene) -> str:
     """Name the animal and its hat: "a cat wearing a blue baseball cap"."""
-    hat = (
-        "with no hat"
-        if scene.headwear == "none"
-        else f"wearing {with_article(f'{scene.colour} {scene.headwear}')}"
-    )
+    bare = scene.headwear == "none"
+    hat = "with no hat" if bare else f"wearing {with_article(f'{scene.colour} {scene.headwear}')}"
     return f"{with_article(scene.animal)} {hat}"
 
 
 def full_caption(scene: Scene) -> str:
     """Name everything: "a cat wearing a blue baseball cap and sunglasses on a green background"."""
     text = short_caption(scene)
-    if scene.eyewear != "none":
-        bare = scene.headwear == "none"
-        text = (
-            f"{with_article(scene.animal)} with {scene.eyewear} and no hat"
-            if bare
-            else f"{text} and {scene.eyewear}"
-        )
+    if scene.eyewear != "none" and scene.headwear == "none":
+        text = f"{with_article(scene.animal)} with {scene.eyewear} and no hat"
+    elif scene.eyewear != "none":
+        text += f" and {scene.eyewear}"
     return f"{text} on {with_article(scene.background)} background"
 
 

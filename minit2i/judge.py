@@ -62,15 +62,9 @@ class Judge(nn.Module):
 
 def truth(scenes: list[Scene]) -> Tensor:
     """The right answers for intact scenes: (B, questions) int64."""
-    return torch.tensor(
-        [
-            [
-                answers.index(getattr(scene, question)) if question != "intact" else 1
-                for question, answers in QUESTIONS.items()
-            ]
-            for scene in scenes
-        ]
-    )
+    named = {question: answers for question, answers in QUESTIONS.items() if question != "intact"}
+    rows = [[answers.index(getattr(scene, name)) for name, answers in named.items()] for scene in scenes]
+    return torch.tensor([[*row, 1] for row in rows])  # "intact" comes last
 
 
 @torch.no_grad()

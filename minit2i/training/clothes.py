@@ -61,9 +61,8 @@ class ClothesRecipe(Recipe):
 
     def load_data(self, folder: str | Path) -> ClothesData:
         pictures, captions, _ = clothes_pictures("train")
-        return ClothesData(
-            pictures.to(device()), captions, load_model("clip", folder), load_tokenizer(folder)
-        )
+        clip, tokenizer = load_model("clip", folder), load_tokenizer(folder)
+        return ClothesData(pictures.to(device()), captions, clip, tokenizer)
 
     def build(self, data: ClothesData) -> UNet:
         return UNet(self.config)

@@ -38,7 +38,7 @@ class DenoiserData(NamedTuple):
     latents: dict[int, Tensor]
 
     def latent(self, index: int) -> Tensor:
-        """The latents of a training scene (Z, H, W): computed when it is first wanted, then kept."""
+        """The latents of a training scene (Z, H, W): computed when first wanted, then kept (4 KB)."""
         if index not in self.latents:
             picture = to_float(render_all([draw_scene(SCENES_SEED, index, "train")]).to(device_of(self.clip)))
             self.latents[index] = self.autoencoder.encode(picture)[0].half()
@@ -107,8 +107,7 @@ class DenoiserRecipe(Recipe):
             full_caption(scene) if rng.random() < self.in_full else prompt(scene, rng, data.meaningless).text
             for scene in scenes
         ]
-        captions = drop_captions(captions, rng)
-        return x_0, data.clip.text(data.tokenizer(captions).to(on)), told
+        return x_0, data.clip.text(data.tokenizer(drop_captions(captions, rng)).to(on)), told
 
     def sheet(self, model: UNet, data: DenoiserData) -> Image.Image:
         # To look at while training: combinations of the training split, and one line of the headline prompt.

@@ -75,9 +75,8 @@ class UpscalerRecipe(Recipe):
 
 def unseen_emoji(entries: list[dict]) -> Tensor:
     """True for the tenth of the emoji concepts that the upscaler never sees, chosen by a hash of the name."""
-    return torch.tensor(
-        [hashlib.sha256(entry["name"].encode()).digest()[0] < 26 for entry in entries]
-    )  # of 256
+    digests = (hashlib.sha256(entry["name"].encode()).digest() for entry in entries)
+    return torch.tensor([digest[0] < 26 for digest in digests])  # of 256
 
 
 def piece_of(photos: list[Tensor], generator: Generator) -> Tensor:

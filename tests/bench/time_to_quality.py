@@ -46,7 +46,7 @@ part of the recipe. The minutes of the autoencoder count for those that need it.
 class TheirRecipe(DenoiserRecipe):
     """The loss as in diffusers' training examples, on our batches."""
 
-    widths: tuple[int, ...] = (64, 128)
+    widths: tuple[int, ...] = (56, 104)
     attend: tuple[bool, ...] = (False, True)
 
     def build(self, data: DenoiserData) -> UNet2DConditionModel:
