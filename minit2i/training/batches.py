@@ -113,7 +113,7 @@ def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15,
 
 
 def mirror_half(pictures: Tensor, generator: Generator) -> Tensor:
-    """Mirror about half of the pictures (B, C, H, W), left to right: a shoe may point either way."""
+    """Mirror about half of the pictures (B, C, H, W), left to right: what it is stays the same."""
     return torch.where(one_each(pictures, generator) < 0.5, pictures.flip(3), pictures)
 
 
