@@ -27,7 +27,7 @@ from minit2i.weights import load_tokenizer
 def small(name: str):
     """A recipe with few scenes, which need no minute to render."""
     recipe = RECIPES[name]
-    return dataclasses.replace(recipe, scenes=400) if hasattr(recipe, "scenes") else recipe
+    return dataclasses.replace(recipe, scenes=200) if hasattr(recipe, "scenes") else recipe
 
 
 def moved(data, to: str):

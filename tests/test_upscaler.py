@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch.testing import assert_close
 
 from minit2i.metrics import psnr
-from minit2i.training.upscaler import degrade, random_crops
+from minit2i.pictures import to_float
+from minit2i.training.batches import scene_pictures
+from minit2i.training.upscaler import crop_pairs, degrade, random_crops, redraw
 from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic, upscale
 
 
@@ -117,6 +120,23 @@ def test_random_crops_are_parts_of_their_pictures():
     assert set(top.flatten().tolist()) == {0, 1, 2, 3} and set(left.flatten().tolist()) == {0, 1, 2}
     with pytest.raises(ValueError, match="cannot cut"):
         random_crops(torch.zeros(1, 3, 8, 3), size=4, generator=generator())
+
+
+def test_pairs_are_cut_out_of_the_same_place():
+    low = random_pictures(40, 3, 7, 6)
+    pairs = crop_pairs(low, F.interpolate(low, scale_factor=4), size=16, generator=generator())
+    assert pairs[0].shape == (40, 3, 4, 4)
+    assert_close(F.interpolate(pairs[0], scale_factor=4), pairs[1])
+    places = [low.unfold(2, 4, 1).unfold(3, 4, 1)[i] == pairs[0][i, :, None, None] for i in range(40)]
+    assert len({place.all(dim=(0, 3, 4)).float().argmax().item() for place in places}) > 6  # of 12
+
+
+def test_redrawn_scenes_are_nearly_the_real_ones():
+    real, scenes = scene_pictures("train", 12, 64, seed=9)
+    redrawn = redraw(scenes, "no folder")
+    assert redrawn.shape == (12, 3, 64, 64) and redrawn.abs().max() <= 1
+    near = psnr(redrawn, to_float(real), colour=True)
+    assert near.min() > 15 and near.max() < 45  # not the scenes themselves, and no others
 
 
 def test_clean_means_only_smaller():

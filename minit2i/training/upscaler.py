@@ -14,31 +14,41 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
+from tqdm import tqdm
 
+from minit2i.captions import full_caption
 from minit2i.data import load
-from minit2i.device import device_of
+from minit2i.device import device, device_of
 from minit2i.metrics import gaussian_window
 from minit2i.pictures import to_float, to_pil, to_tensor
+from minit2i.samplers import denoiser_of, sample
+from minit2i.scenes import Scene
 from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic
 from minit2i.viz import grid
+from minit2i.weights import load_model, load_tokenizer
 
-from .batches import emoji_pictures, mirror_half, on_backgrounds, random_indices, scene_pictures
+from .batches import emoji_pictures, mirror_half, on_backgrounds, random_indices, render_all, scene_pictures
 from .recipe import Recipe
 
 SIDE = 96  # pixels of a crop, before it is shrunk by 4
 
 
 class UpscalerData(NamedTuple):
-    """Scenes (N, 3, 256, 256) and emoji (M, 4, 128, 128), uint8; photographs (1, 3, H, W) in [-1, 1]."""
+    """Scenes (N, 3, 256, 256) and emoji (M, 4, 128, 128), uint8; in [-1, 1] the scenes as the denoiser
+    draws them (N, 3, 64, 64), and photographs (1, 3, H, W)."""
 
     scenes: Tensor
+    redrawn: Tensor
     emoji: Tensor
     photos: list[Tensor]
 
 
 @dataclass(frozen=True)
 class UpscalerRecipe(Recipe):
-    """Six crops of scenes, four of emoji and six of photographs (all but Chelsea the cat) a step."""
+    """Six crops of scenes, four of emoji and six of photographs (all but Chelsea the cat) a step.
+
+    Half of the scenes are shrunk, half redrawn by the denoiser: it will be asked to enlarge what that draws.
+    """
 
     batch: int = 16
     minutes: float = 25
@@ -46,31 +56,73 @@ class UpscalerRecipe(Recipe):
     scenes: int = 2_000
 
     def load_data(self, folder: str | Path) -> UpscalerData:
-        scenes, _ = scene_pictures("train", self.scenes, 256, seed=3)
+        pictures, scenes = scene_pictures("train", self.scenes, 256, seed=3)
         emoji, entries = emoji_pictures(128)
         photos = [to_tensor(row["image"]) for row in load("photos") if row["name"] != "chelsea"]
-        return UpscalerData(scenes, emoji[~unseen_emoji(entries)], photos)
+        return UpscalerData(pictures, redraw(scenes, folder), emoji[~unseen_emoji(entries)], photos)
 
     def build(self, data: UpscalerData) -> Upscaler:
         return Upscaler(UpscalerConfig())
 
     def loss(self, model: Upscaler, data: UpscalerData, generator: Generator) -> Tensor:
-        scenes = to_float(data.scenes[random_indices(len(data.scenes), 6, generator)])
+        some = random_indices(len(data.scenes), 6, generator)
+        scenes = to_float(data.scenes[some])
+        redrawn, true = crop_pairs(data.redrawn[some[:3]], scenes[:3], SIDE, generator)
         emoji = on_backgrounds(data.emoji[random_indices(len(data.emoji), 4, generator)], generator)
-        drawn = torch.cat([random_crops(pictures, SIDE, generator) for pictures in (scenes, emoji)])
-        photos = torch.cat([piece_of(data.photos, generator) for _ in range(self.batch - len(drawn))])
+        drawn = torch.cat([random_crops(pictures, SIDE, generator) for pictures in (scenes[3:], emoji)])
+        rest = self.batch - len(drawn) - len(redrawn)
+        photos = torch.cat([piece_of(data.photos, generator) for _ in range(rest)])
         photos = mirror_half(photos, generator)
         # Photographs stay undamaged: fur looks like noise, and should not be smoothed away as such.
-        low = torch.cat([degrade(drawn, generator), degrade(photos, generator, p_clean=1)])
+        low = torch.cat([redrawn, degrade(drawn, generator), degrade(photos, generator, p_clean=1)])
         on = device_of(model)
-        return F.l1_loss(model(low.to(on)), torch.cat([drawn, photos]).to(on))
+        return F.l1_loss(model(low.to(on)), torch.cat([true, drawn, photos]).to(on))
 
     @torch.no_grad()
     def sheet(self, model: Upscaler, data: UpscalerData) -> Image.Image:
-        high = to_float(data.scenes[:4])
-        low = degrade(high, Generator().manual_seed(0), p_clean=0.5)
+        high, low = to_float(data.scenes[:4]), data.redrawn[:4]
         ours = model(low.to(device_of(model))).cpu()
         return grid(to_pil(torch.cat([bicubic(low, 256, 256), ours, high])), columns=4)
+
+
+@torch.no_grad()
+def redraw(scenes: list[Scene], folder: str | Path) -> Tensor:
+    """Small pictures of scenes as the denoiser draws them: nearly right. (n, 3, 64, 64) in [-1, 1].
+
+    Each is noised to a middle time and denoised in a few steps, told all about it. So lines wobble as they do
+    in what is drawn from pure noise, and yet the true picture is known.
+    Source: Ho et al. 2022, "Cascaded diffusion models", section 4 (conditioning augmentation).
+    """
+    clip, autoencoder, denoiser = (load_model(name, folder) for name in ("clip", "autoencoder", "denoiser"))
+    tokenizer, schedule, on = load_tokenizer(folder), denoiser.config.schedule, device()
+    times = torch.randint(100, 600, (len(scenes),), generator=Generator().manual_seed(0)).tolist()
+    redrawn = []
+    for i in tqdm(range(0, len(scenes), 50), "redrawing scenes, 50 at a time", leave=False, delay=1):
+        some = scenes[i : i + 50]
+        z = autoencoder.encode(to_float(render_all(some).to(on)))
+        text = clip.text(tokenizer([full_caption(scene) for scene in some]).to(on))
+        layout = torch.tensor([scene.layout() for scene in some], device=on)
+        denoise = denoiser_of(denoiser, schedule, text, clamp=False, layout=layout)
+        settings = {"sampler": "dpm_solver", "steps": 8, "seed": i, "start": (z, times[i]), "device": on}
+        z = sample(denoise, tuple(z.shape), schedule, **settings)
+        redrawn.append(autoencoder.decode(z).clamp(-1, 1).cpu())
+    return torch.cat(redrawn)
+
+
+def crop_pairs(low: Tensor, high: Tensor, size: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Cut the same square out of small pictures (B, 3, H, W) and of the large ones (B, 3, 4H, 4W).
+
+    size: its side in the large ones, a multiple of 4. Returns (B, 3, size/4, size/4), (B, 3, size, size).
+    """
+    B, _, H, W = low.shape
+    side = size // 4
+    tops, lefts = (torch.randint(n - side + 1, (B,), generator=generator).tolist() for n in (H, W))
+    pairs = [
+        (small[:, y : y + side, x : x + side], large[:, 4 * y : 4 * y + size, 4 * x : 4 * x + size])
+        for small, large, y, x in zip(low, high, tops, lefts, strict=True)
+    ]
+    lows, highs = zip(*pairs, strict=True)
+    return torch.stack(lows), torch.stack(highs)
 
 
 def unseen_emoji(entries: list[dict]) -> Tensor:
