@@ -30,7 +30,7 @@ from .scenes import STYLES, draw_scene
 from .tokenizer import Tokenizer, words_of
 from .unet import UNet
 from .upscaler import Upscaler, upscale
-from .weights import beside, find, load_model, load_tokenizer, read_card
+from .weights import find, load_model, load_tokenizer, read_card
 
 SIZES = (64, 256, 1024)
 
@@ -58,15 +58,17 @@ class TextToImage:
     def load(cls, folder: str | Path = WEIGHTS, denoiser: str = "denoiser") -> "TextToImage":
         """Load weights from `folder`; what is not there is taken from the shipped ones.
 
+        A denoiser goes with the CLIP and the autoencoder beside it: a shipped one with the shipped ones.
+
         denoiser: "denoiser" (scenes) or "denoiser-fashion" (28x28 clothes in a 32x32 picture, not enlarged).
         Raises InputError if weights are missing, damaged, or do not belong together.
         """
         model = load_model(denoiser, folder)
         upscaler = load_model("upscaler", folder) if model.config.channels != 1 else None
-        card = read_card(find(denoiser, folder))
-        heard_through, words = beside(denoiser, folder), card.get("words")
-        clip, tokenizer = load_model("clip", heard_through), load_tokenizer(heard_through)
-        autoencoder = load_model("autoencoder", folder) if "autoencoder" in card.get("needs", {}) else None
+        path = find(denoiser, folder)
+        card, home = read_card(path), path.parent
+        words, clip, tokenizer = card.get("words"), load_model("clip", home), load_tokenizer(home)
+        autoencoder = load_model("autoencoder", home) if "autoencoder" in card.get("needs", {}) else None
         return cls(clip, tokenizer, model, upscaler, None if words is None else set(words), autoencoder)
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:

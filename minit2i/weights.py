@@ -102,28 +102,18 @@ def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not hold weights for {network.__name__}: {reason}") from error
-    beside(name, folder)  # raises if it does not belong to them
+    _check_needs(path)
     return model.eval().to(device())
 
 
-def beside(name: str, folder: str | Path = WEIGHTS) -> Path:
-    """The folder of the weights that a network was trained with: WEIGHTS/earlier, or else `folder`.
-
-    Raises InputError if neither has them.
-    """
-    path = find(name, folder)
-    needs = json.loads(_read_header(path)["card"]).get("needs", {})
-    # The shipped denoisers know the words as an earlier CLIP encodes them.
-    earlier = Path(WEIGHTS, "earlier")
-    if needs and earlier.is_dir() and all(fingerprint(other, earlier) == needs[other] for other in needs):
-        return earlier
-    for other, wanted in needs.items():
-        if fingerprint(other, folder) != wanted:
+def _check_needs(path: Path) -> None:
+    """Raise InputError if the weights that a network was trained with are others than the ones beside it."""
+    for other, wanted in json.loads(_read_header(path)["card"]).get("needs", {}).items():
+        if fingerprint(other, path.parent) != wanted:
             raise InputError(
-                f"{path} was trained with another {other} than {find(other, folder)}: use the two that "
-                f"belong together, or train it anew with: minit2i train {name} --weights {folder}"
+                f"{path} was trained with another {other} than {find(other, path.parent)}: use the two that "
+                f"belong together, or train it anew with: minit2i train {path.stem} --weights {path.parent}"
             )
-    return Path(folder)
 
 
 def load_tokenizer(folder: str | Path = WEIGHTS) -> Tokenizer:

@@ -12,7 +12,7 @@ from minit2i.errors import InputError
 from minit2i.files import WEIGHTS
 from minit2i.text2image import TextToImage
 from minit2i.unet import UNet, UNetConfig
-from minit2i.weights import beside, fingerprint, load_model, read_card, save_model
+from minit2i.weights import fingerprint, load_model, read_card, save_model
 
 TINY = UNetConfig(picture_size=16, patch=2, widths=(16, 32), blocks=1, text_width=0, text_pooled=0)
 
@@ -63,20 +63,19 @@ def test_a_denoiser_is_not_paired_with_a_clip_that_it_was_not_trained_with(tmp_p
         TextToImage.load(folder)
 
 
-def test_the_denoiser_of_clothes_hears_through_the_clip_that_it_was_trained_with(tiny_weights, tmp_path):
-    shutil.copy(tiny_weights / "clip.safetensors", tmp_path)  # another one, whether ours or the reader's
+def test_a_shipped_denoiser_goes_with_the_shipped_clip_whatever_the_folder_holds(tiny_weights, tmp_path):
+    shutil.copy(tiny_weights / "clip.safetensors", tmp_path)
     shutil.copy(tiny_weights / "tokenizer.json", tmp_path)
-    for folder in (WEIGHTS, tmp_path):
-        t2i = TextToImage.load(folder, "denoiser-fashion")
-        needs = read_card(WEIGHTS / "denoiser-fashion.safetensors")["needs"]
-        assert {name: fingerprint(name, beside("denoiser-fashion", folder)) for name in needs} == needs
+    for denoiser in ("denoiser", "denoiser-fashion"):
+        t2i = TextToImage.load(tmp_path, denoiser)
+        assert_close(t2i.clip.state_dict(), load_model("clip").state_dict())
         assert t2i.tokenizer.vocabulary == t2i.clip.config.vocabulary
 
 
 def test_every_shipped_card_says_what_its_weights_belong_to():
     for path in WEIGHTS.glob("*.safetensors"):
         needs = read_card(path).get("needs", {})
-        assert needs == {name: fingerprint(name, beside(path.stem)) for name in needs}
+        assert needs == {name: fingerprint(name) for name in needs}
         if path.stem.startswith("denoiser"):
             of_latents = {"autoencoder"} if path.stem == "denoiser" else set()
             assert needs.keys() == {"tokenizer", "clip"} | of_latents

@@ -15,13 +15,16 @@ from .scenes import draw_many
 from .shares import share
 
 
+SCALES = (1.0, 2.0)  # of guidance: as varied as the real ones, and as clearly what was asked for
+
+
 @torch.no_grad()
 def measure_clothes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
-    """Draw n pieces (at most 10,000), let a classifier name them, and compare at most 5,000 as a set."""
+    """Draw n pieces (at most 10,000), let a classifier name them, and compare at most 5,000 as a set; all of
+    it at each of SCALES."""
     pixels, captions, labels = clothes_pictures("test")
     names = dict(zip(labels.tolist(), captions, strict=True))
     real, asked = to_float(pixels), labels[:n]
-    drawn = draw_many(t2i, [names[i] for i in asked.tolist()], seed, "clothes", guidance_scale=2.0)
 
     def answers(pictures: Tensor) -> Tensor:
         return in_batches(lambda part: judge(part.to(device_of(judge)))[0].argmax(1), pictures).cpu()
@@ -31,10 +34,12 @@ def measure_clothes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
     half = len(real) // 2
     count = min(n, half)
     others = features(judge, real[half : half + count])
-    frechet = {
-        "generated": frechet_distance(features(judge, drawn[:count]), others),
-        "real": frechet_distance(features(judge, real[:count]), others),
-        "n": count,
-    }
-    accuracy, ceiling = share(answers(drawn) == asked), share(answers(real) == labels)
-    return {"accuracy": accuracy, "ceiling": ceiling, "frechet": frechet}
+    between = frechet_distance(features(judge, real[:count]), others)
+    result = {"ceiling": share(answers(real) == labels)}
+    for scale in SCALES:
+        prompts = [names[i] for i in asked.tolist()]
+        drawn = draw_many(t2i, prompts, seed, f"clothes, guidance {scale:g}", guidance_scale=scale)
+        generated = frechet_distance(features(judge, drawn[:count]), others)
+        frechet = {"generated": generated, "real": between, "n": count}
+        result[f"guidance {scale:g}"] = {"accuracy": share(answers(drawn) == asked), "frechet": frechet}
+    return result

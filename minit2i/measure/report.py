@@ -75,14 +75,17 @@ def print_report(result: dict) -> None:
         f"{found['least_channel']:.1f} dB less; edges halfway between two latents {found['halfway']:.2f} of "
         f"those in the two, n = {found['n']}"
     )
-    for name, frechet in (("scenes", result["frechet"]), ("clothes", result["fashion"]["frechet"])):
+    clothes = {name: entry for name, entry in result["fashion"].items() if name != "ceiling"}
+    distances = {f"clothes, {name}": entry["frechet"] for name, entry in clothes.items()}
+    for name, frechet in {"scenes": result["frechet"], **distances}.items():
         ratio = frechet["generated"] / max(frechet["real"], 1e-12)
         print(
             f"Fréchet distance, {name}: {frechet['generated']:.3f}; real against real {frechet['real']:.3f}"
             f" (ratio {ratio:.1f}), n = {frechet['n']}"
         )
     print("Clothes")
-    line("class as asked", result["fashion"]["accuracy"])
+    for name, entry in clothes.items():
+        line(f"class as asked, {name}", entry["accuracy"])
     line("ceiling (real test pictures)", result["fashion"]["ceiling"])
     print("CLIP")
     for name, entry in result["clip"].items():
