@@ -14,7 +14,6 @@ from minit2i.training.clothes import clothes_pictures
 from .scenes import draw_many
 from .shares import share
 
-
 SCALES = (1.0, 2.0)  # of guidance: as varied as the real ones, and as clearly what was asked for
 
 
