@@ -56,9 +56,8 @@ class TextToImage:
 
     @classmethod
     def load(cls, folder: str | Path = WEIGHTS, denoiser: str = "denoiser") -> "TextToImage":
-        """Load weights from `folder`; what is not there is taken from the shipped ones.
-
-        A denoiser goes with the CLIP and the autoencoder beside it: a shipped one with the shipped ones.
+        """Load weights from `folder`, and what is not there from the shipped ones. A denoiser goes with the
+        CLIP and the autoencoder beside it, so a shipped one with the shipped ones.
 
         denoiser: "denoiser" (scenes) or "denoiser-fashion" (28x28 clothes in a 32x32 picture, not enlarged).
         Raises InputError if weights are missing, damaged, or do not belong together.
@@ -93,11 +92,13 @@ class TextToImage:
         sampler: str = "dpm_solver",
         start: tuple[Tensor, int] | None = None,
         style: str | None = None,
+        layout: Tensor | None = None,
     ) -> Iterator[Step]:
         """Dream one small picture a prompt and yield each step, (B, Z, H, H); see `trajectory`, and `decode`.
 
         start: (x_0, t), what to begin from instead of pure noise (see `encode_pictures`), and the time whose
-        noise it gets. style: one of STYLES; by chance if not given, as place and size always are.
+        noise it gets. style: one of STYLES; by chance if not given, as place and size are. layout: all
+        three, (B, LAYOUT), see `Scene.layout`.
         Raises InputError for another style, and the sampler's ValueError for bad settings. Warns of words
         that training never saw.
         """
@@ -109,7 +110,9 @@ class TextToImage:
                 warnings.warn(f"the word {word!r} never occurred in training{hint}", stacklevel=2)
         config = self.denoiser.config
         cond, uncond = self.encode(prompts + [""] * len(prompts)).halves()
-        told = {"layout": self._layouts(prompts, seed, style)} if config.layout else {}
+        if config.layout and layout is None:
+            layout = self._layouts(prompts, seed, style)
+        told = {} if layout is None else {"layout": layout.to(device_of(self.denoiser))}
         clamp = self.autoencoder is None  # pixels end at black and white, latents nowhere
         denoise = guided(self.denoiser, self.schedule, cond, uncond, guidance_scale, clamp, **told)
         shape = (len(prompts), config.channels, config.picture_size, config.picture_size)
@@ -122,7 +125,7 @@ class TextToImage:
         for i, prompt in enumerate(prompts):
             scene, named = draw_scene(seed, i), [name for name in STYLES if name in words_of(prompt)]
             layouts.append(replace(scene, style=style or (named or [scene.style])[0]).layout())
-        return torch.tensor(layouts, device=device_of(self.denoiser))
+        return torch.tensor(layouts)
 
     def draw(self, prompts: list[str], **settings) -> Tensor:
         """Draw one small picture a prompt, with the settings of `steps`: (B, C, S, S) in [-1, 1]."""

@@ -142,19 +142,10 @@ def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor
     for row in range(len(captions)):
         for column in range(len(pictures)):
             value = scores[column, row].item()
-            axes.text(
-                column,
-                row,
-                f"{value:.0f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="black" if value > middle else "white",
-            )
-    table, box = (
-        _to_picture(figure),
-        axes.get_window_extent(),
-    )  # in this order: the box is known once it is drawn
+            readable = {"color": "black" if value > middle else "white", "fontsize": 8}
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", **readable)
+    table = _to_picture(figure)
+    box = axes.get_window_extent()  # known once it is drawn
     step = box.width / len(pictures)
     side = min(96, int(step) - 4)
     sheet = Image.new("RGB", (table.width, table.height + side + 8), "white")

@@ -92,7 +92,7 @@ def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     try:
         tensors = load_file(path)
         sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(header["config"]).items()}
-        json.loads(header["card"])
+        needs = json.loads(header["card"]).get("needs", {})
         if digest(tensors) != header["sha256"]:
             raise InputError(f"{path} is damaged: its numbers do not match the hash in its header")
         model = network(config(**sizes))
@@ -102,18 +102,14 @@ def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not hold weights for {network.__name__}: {reason}") from error
-    _check_needs(path)
-    return model.eval().to(device())
-
-
-def _check_needs(path: Path) -> None:
-    """Raise InputError if the weights that a network was trained with are others than the ones beside it."""
-    for other, wanted in json.loads(_read_header(path)["card"]).get("needs", {}).items():
-        if fingerprint(other, path.parent) != wanted:
+    home = path.parent
+    for other, wanted in needs.items():
+        if fingerprint(other, home) != wanted:
             raise InputError(
-                f"{path} was trained with another {other} than {find(other, path.parent)}: use the two that "
-                f"belong together, or train it anew with: minit2i train {path.stem} --weights {path.parent}"
+                f"{path} was trained with another {other} than {find(other, home)}: use the two that "
+                f"belong together, or train it anew with: minit2i train {name} --weights {home}"
             )
+    return model.eval().to(device())
 
 
 def load_tokenizer(folder: str | Path = WEIGHTS) -> Tokenizer:

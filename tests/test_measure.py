@@ -123,9 +123,9 @@ def test_the_two_halves_of_real_clothes_have_no_picture_in_common(monkeypatch):
     monkeypatch.setattr(clothes, "frechet_distance", lambda a, b: compared.append((a, b)) or 0.0)
     judge = Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,)))
     result = clothes.measure_clothes(None, judge, n=80, seed=0)
-    assert result.keys() == {"ceiling", "guidance 1", "guidance 2"}
-    assert result["guidance 2"]["accuracy"]["n"] == 80
-    assert result["guidance 2"]["frechet"]["n"] == 50
+    assert result["guidance"].keys() == {"1", "2"}
+    assert result["guidance"]["2"]["accuracy"]["n"] == 80
+    assert result["guidance"]["2"]["frechet"]["n"] == 50
     (real, others), *drawn = compared
     assert [others is against for _, against in drawn] == [True, True]
     assert len(real) == len(others) == 50

@@ -83,6 +83,14 @@ def test_a_denoiser_of_latents_dreams_there_and_draws_pictures(latent):
     assert latent.encode_pictures(drawn).shape == (2, 8, 16, 16)
 
 
+def test_a_layout_that_is_given_takes_the_place_of_chance(latent):
+    by_chance = latent.draw([CAT], steps=2, seed=3)
+    scene = scenes.draw_scene(3, 0)
+    given, other = (torch.tensor([which.layout()]) for which in (scene, scenes.draw_scene(4, 0)))
+    assert_close(latent.draw([CAT], steps=2, seed=3, layout=given), by_chance)
+    assert not torch.equal(latent.draw([CAT], steps=2, seed=3, layout=other), by_chance)
+
+
 def test_the_style_is_what_the_caller_says_or_else_the_prompt_or_else_chance(latent):
     def style(prompt, style=None, seed=0):
         [layout] = latent._layouts([prompt], seed, style).tolist()

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch.testing import assert_close
 
 from minit2i.metrics import psnr
 from minit2i.pictures import to_float
+from minit2i.training import upscaler
 from minit2i.training.batches import scene_pictures
-from minit2i.training.upscaler import crop_pairs, degrade, random_crops, redraw
+from minit2i.training.upscaler import UpscalerData, UpscalerRecipe, degrade, random_crops, redraw
 from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic, upscale
 
 
@@ -122,13 +122,24 @@ def test_random_crops_are_parts_of_their_pictures():
         random_crops(torch.zeros(1, 3, 8, 3), size=4, generator=generator())
 
 
-def test_pairs_are_cut_out_of_the_same_place():
-    low = random_pictures(40, 3, 7, 6)
-    pairs = crop_pairs(low, F.interpolate(low, scale_factor=4), size=16, generator=generator())
-    assert pairs[0].shape == (40, 3, 4, 4)
-    assert_close(F.interpolate(pairs[0], scale_factor=4), pairs[1])
-    places = [low.unfold(2, 4, 1).unfold(3, 4, 1)[i] == pairs[0][i, :, None, None] for i in range(40)]
-    assert len({place.all(dim=(0, 3, 4)).float().argmax().item() for place in places}) > 6  # of 12
+def test_crops_may_begin_at_multiples_only():
+    places = torch.arange(24.0).expand(200, 1, 28, 24)  # each pixel says which column it is in
+    assert random_crops(places, 16, generator(), step=4)[..., 0, 0].unique().tolist() == [0, 4, 8]
+
+
+def test_a_redrawn_scene_is_cut_where_its_aim_is(monkeypatch):
+    low = torch.rand(8, 3, 64, 64, generator=generator()).mul(255).round()
+    scenes = low.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3).byte()
+    emoji = torch.zeros(2, 4, 128, 128, dtype=torch.uint8)
+    data = UpscalerData(scenes, to_float(low), emoji, [torch.zeros(1, 3, 200, 200)])
+    model = torch.nn.Upsample(scale_factor=4)
+    model.anything = torch.nn.Parameter(torch.zeros(1))  # it only has to be somewhere
+    compared = []
+    monkeypatch.setattr(upscaler.F, "l1_loss", lambda answers, aims: compared.append((answers, aims)))
+    UpscalerRecipe().loss(model, data, generator())
+    [(answers, aims)] = compared
+    assert_close(answers[:3], aims[:3])
+    assert aims[:3].flatten(1).std(dim=1).min() > 0.3 and not torch.equal(aims[0], aims[1])
 
 
 def test_redrawn_scenes_are_nearly_the_real_ones():

@@ -78,15 +78,10 @@ def run_generate(args) -> None:
 def write_film(film: list[Step], t2i: TextToImage, path: Path, strip: Path) -> None:
     """Write what the denoiser saw beside what it guessed, moving and as a strip."""
     kinds = {
-        "what the denoiser sees": lambda step: step.x_t,
-        "what it guesses": lambda step: t2i.decode(step.x_0_hat),
+        "what the denoiser sees": lambda step: false_colours(step.x_t),
+        "the same, decoded": lambda step: t2i.decode(step.x_t),
+        "what it guesses, decoded": lambda step: t2i.decode(step.x_0_hat),
     }
-    if t2i.autoencoder is not None:
-        kinds = {
-            "what the denoiser sees": lambda step: false_colours(step.x_t),
-            "the same, decoded": lambda step: t2i.decode(step.x_t),
-            "what it guesses, decoded": lambda step: t2i.decode(step.x_0_hat),
-        }
     shown = [[to_pil(kind(step))[0] for kind in kinds.values()] for step in film]
     frames = [viz.grid(frame, side=256, captions=list(kinds)) for frame in viz.pick_frames(shown, 60)]
     viz.save_film(frames, path)

@@ -14,16 +14,17 @@ from minit2i.training.clothes import clothes_pictures
 from .scenes import draw_many
 from .shares import share
 
-SCALES = (1.0, 2.0)  # of guidance: as varied as the real ones, and as clearly what was asked for
+SCALES = (1.0, 2.0)  # of guidance: the words as they are, and exaggerated
 
 
 @torch.no_grad()
 def measure_clothes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
-    """Draw n pieces (at most 10,000), let a classifier name them, and compare at most 5,000 as a set; all of
-    it at each of SCALES."""
+    """At each of SCALES, draw n pieces (at most 10,000), let a classifier name them, and compare at most
+    5,000 as a set."""
     pixels, captions, labels = clothes_pictures("test")
     names = dict(zip(labels.tolist(), captions, strict=True))
     real, asked = to_float(pixels), labels[:n]
+    prompts = [names[i] for i in asked.tolist()]
 
     def answers(pictures: Tensor) -> Tensor:
         return in_batches(lambda part: judge(part.to(device_of(judge)))[0].argmax(1), pictures).cpu()
@@ -34,11 +35,10 @@ def measure_clothes(t2i: TextToImage, judge: Judge, n: int, seed: int) -> dict:
     count = min(n, half)
     others = features(judge, real[half : half + count])
     between = frechet_distance(features(judge, real[:count]), others)
-    result = {"ceiling": share(answers(real) == labels)}
+    result = {"ceiling": share(answers(real) == labels), "guidance": {}}
     for scale in SCALES:
-        prompts = [names[i] for i in asked.tolist()]
         drawn = draw_many(t2i, prompts, seed, f"clothes, guidance {scale:g}", guidance_scale=scale)
         generated = frechet_distance(features(judge, drawn[:count]), others)
         frechet = {"generated": generated, "real": between, "n": count}
-        result[f"guidance {scale:g}"] = {"accuracy": share(answers(drawn) == asked), "frechet": frechet}
+        result["guidance"][f"{scale:g}"] = {"accuracy": share(answers(drawn) == asked), "frechet": frechet}
     return result

@@ -75,7 +75,7 @@ def print_report(result: dict) -> None:
         f"{found['least_channel']:.1f} dB less; edges halfway between two latents {found['halfway']:.2f} of "
         f"those in the two, n = {found['n']}"
     )
-    clothes = {name: entry for name, entry in result["fashion"].items() if name != "ceiling"}
+    clothes = {f"guidance {scale}": entry for scale, entry in result["fashion"]["guidance"].items()}
     distances = {f"clothes, {name}": entry["frechet"] for name, entry in clothes.items()}
     for name, frechet in {"scenes": result["frechet"], **distances}.items():
         ratio = frechet["generated"] / max(frechet["real"], 1e-12)

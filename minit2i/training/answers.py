@@ -54,10 +54,8 @@ class Emoji:
             words = set(words_of(" ".join([entry["name"], *entry["keywords"]])))
             self.perhaps[np.ix_(rows, self.columns([tag for tag in names if names[tag] <= words]))] = True
 
-        stored = pyarrow.parquet.read_table(
-            data_file("scenes", "parts.parquet"), columns=["name", "codepoint"]
-        )
-        parts = {part["codepoint"]: part["name"] for part in stored.to_pylist()}
+        art = pyarrow.parquet.read_table(data_file("scenes", "parts.parquet"), columns=["name", "codepoint"])
+        parts = {part["codepoint"]: part["name"] for part in art.to_pylist()}
         self.drawn = [parts.get(entry["codepoint"], "") for entry in entries]
         self.of_part = {
             part: (self.tags | self.perhaps)[[drawn == part for drawn in self.drawn]].any(0)

@@ -89,9 +89,8 @@ class ClipRecipe(Recipe):
         noised = one_each(x, generator) < 1 / 4
         eps = normal_noise(*x.shape, generator=generator, device=on)
         x = torch.where(noised, schedule.add_noise(x, eps, t), x)
-        emoji = on_backgrounds(
-            data.pictures[torch.tensor(rows, device=on)], generator, self.jitter, self.turn
-        )
+        drawings = data.pictures[torch.tensor(rows, device=on)]
+        emoji = on_backgrounds(drawings, generator, self.jitter, self.turn)
         x = torch.cat([x, restyle(emoji, generator, self.changes)])
 
         prompts = [prompt(scene, rng, data.meaningless) for scene in asked]
@@ -176,17 +175,7 @@ def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int =
 # ---- Emoji ----
 
 
-NAMED = (
-    "{}",
-    "{}",
-    "{}",
-    "{} emoji",
-    "a picture of {}",
-    "an image of {}",
-    "please draw {}",
-    "{}!",
-    "cute {}",
-)
+NAMED = ["{}"] * 3 + ["{} emoji", "a picture of {}", "an image of {}", "please draw {}", "{}!", "cute {}"]
 DESCRIBED = ("{}", "{}", "something {}", "a picture of {}", "show me {}")
 
 

@@ -21,11 +21,10 @@ from minit2i.data import load
 from minit2i.device import device, device_of
 from minit2i.metrics import gaussian_window
 from minit2i.pictures import to_float, to_pil, to_tensor
-from minit2i.samplers import denoiser_of, sample
 from minit2i.scenes import Scene
+from minit2i.text2image import TextToImage
 from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic
 from minit2i.viz import grid
-from minit2i.weights import load_model, load_tokenizer
 
 from .batches import emoji_pictures, mirror_half, on_backgrounds, random_indices, render_all, scene_pictures
 from .recipe import Recipe
@@ -67,7 +66,10 @@ class UpscalerRecipe(Recipe):
     def loss(self, model: Upscaler, data: UpscalerData, generator: Generator) -> Tensor:
         some = random_indices(len(data.scenes), 6, generator)
         scenes = to_float(data.scenes[some])
-        redrawn, true = crop_pairs(data.redrawn[some[:3]], scenes[:3], SIDE, generator)
+        # Each pixel of a small picture is a square of four by four, so that both are cut at the same place
+        small = data.redrawn[some[:3]].repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+        pairs = random_crops(torch.cat([small, scenes[:3]], dim=1), SIDE, generator, step=4)
+        redrawn, true = pairs[:, :3, ::4, ::4], pairs[:, 3:]
         emoji = on_backgrounds(data.emoji[random_indices(len(data.emoji), 4, generator)], generator)
         drawn = torch.cat([random_crops(pictures, SIDE, generator) for pictures in (scenes[3:], emoji)])
         rest = self.batch - len(drawn) - len(redrawn)
@@ -85,7 +87,6 @@ class UpscalerRecipe(Recipe):
         return grid(to_pil(torch.cat([bicubic(low, 256, 256), ours, high])), columns=4)
 
 
-@torch.no_grad()
 def redraw(scenes: list[Scene], folder: str | Path) -> Tensor:
     """Small pictures of scenes as the denoiser draws them: nearly right. (n, 3, 64, 64) in [-1, 1].
 
@@ -93,36 +94,15 @@ def redraw(scenes: list[Scene], folder: str | Path) -> Tensor:
     in what is drawn from pure noise, and yet the true picture is known.
     Source: Ho et al. 2022, "Cascaded diffusion models", section 4 (conditioning augmentation).
     """
-    clip, autoencoder, denoiser = (load_model(name, folder) for name in ("clip", "autoencoder", "denoiser"))
-    tokenizer, schedule, on = load_tokenizer(folder), denoiser.config.schedule, device()
+    t2i, redrawn = TextToImage.load(folder), []
     times = torch.randint(100, 600, (len(scenes),), generator=Generator().manual_seed(0)).tolist()
-    redrawn = []
     for i in tqdm(range(0, len(scenes), 50), "redrawing scenes, 50 at a time", leave=False, delay=1):
         some = scenes[i : i + 50]
-        z = autoencoder.encode(to_float(render_all(some).to(on)))
-        text = clip.text(tokenizer([full_caption(scene) for scene in some]).to(on))
-        layout = torch.tensor([scene.layout() for scene in some], device=on)
-        denoise = denoiser_of(denoiser, schedule, text, clamp=False, layout=layout)
-        settings = {"sampler": "dpm_solver", "steps": 8, "seed": i, "start": (z, times[i]), "device": on}
-        z = sample(denoise, tuple(z.shape), schedule, **settings)
-        redrawn.append(autoencoder.decode(z).clamp(-1, 1).cpu())
+        z = t2i.encode_pictures(to_float(render_all(some).to(device())))
+        told = {"layout": torch.tensor([scene.layout() for scene in some]), "guidance_scale": 1}
+        captions = [full_caption(scene) for scene in some]
+        redrawn.append(t2i.draw(captions, seed=i, steps=8, start=(z, times[i]), **told).cpu())
     return torch.cat(redrawn)
-
-
-def crop_pairs(low: Tensor, high: Tensor, size: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Cut the same square out of small pictures (B, 3, H, W) and of the large ones (B, 3, 4H, 4W).
-
-    size: its side in the large ones, a multiple of 4. Returns (B, 3, size/4, size/4), (B, 3, size, size).
-    """
-    B, _, H, W = low.shape
-    side = size // 4
-    tops, lefts = (torch.randint(n - side + 1, (B,), generator=generator).tolist() for n in (H, W))
-    pairs = [
-        (small[:, y : y + side, x : x + side], large[:, 4 * y : 4 * y + size, 4 * x : 4 * x + size])
-        for small, large, y, x in zip(low, high, tops, lefts, strict=True)
-    ]
-    lows, highs = zip(*pairs, strict=True)
-    return torch.stack(lows), torch.stack(highs)
 
 
 def unseen_emoji(entries: list[dict]) -> Tensor:
@@ -142,21 +122,17 @@ def piece_of(photos: list[Tensor], generator: Generator) -> Tensor:
     return bicubic(random_crops(photo, side, generator), SIDE, SIDE).clamp(-1, 1)
 
 
-def random_crops(pictures: Tensor, size: int, generator: Generator) -> Tensor:
-    """Cut one square out of each picture, at a random place.
+def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 1) -> Tensor:
+    """Cut one square out of each picture, at a random place that is a multiple of `step`.
 
-    pictures: (B, 3, H, W). Returns (B, 3, size, size). Raises ValueError when a side is shorter than `size`.
+    pictures: (B, C, H, W). Returns (B, C, size, size). Raises ValueError when a side is shorter than `size`.
     """
-    batch, _, height, width = pictures.shape
-    if min(height, width) < size:
-        raise ValueError(f"cannot cut {size}x{size} out of {height}x{width}")
-    tops = torch.randint(height - size + 1, (batch,), generator=generator).tolist()
-    lefts = torch.randint(width - size + 1, (batch,), generator=generator).tolist()
-    crops = [
-        picture[:, top : top + size, left : left + size]
-        for picture, top, left in zip(pictures, tops, lefts, strict=True)
-    ]
-    return torch.stack(crops)
+    B, _, H, W = pictures.shape
+    if min(H, W) < size:
+        raise ValueError(f"cannot cut {size}x{size} out of {H}x{W}")
+    tops, lefts = (step * torch.randint((n - size) // step + 1, (B,), generator=generator) for n in (H, W))
+    places = zip(pictures, tops.tolist(), lefts.tolist(), strict=True)
+    return torch.stack([picture[:, y : y + size, x : x + size] for picture, y, x in places])
 
 
 def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
