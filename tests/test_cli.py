@@ -119,9 +119,9 @@ def test_generate_writes_a_film_and_its_strip(run, ending, steps):
     assert (code, out) == (0, ["picture.png", f"film.{ending}", "film.png"])
     assert getattr(Image.open(f"film.{ending}"), "n_frames", 1) == steps
     strip = Image.open("film.png")
-    assert strip.size == (4 + 132 * min(steps, 8), 4 + 132 * 2)
+    assert strip.size == (4 + 132 * min(steps, 8), 4 + 132 * 3)
     # The last guess is the picture itself.
-    last = strip.crop((strip.width - 132, 136, strip.width - 4, 264)).resize(
+    last = strip.crop((strip.width - 132, 268, strip.width - 4, 396)).resize(
         (64, 64), Image.Resampling.NEAREST
     )
     assert (np.asarray(last) == np.asarray(Image.open("picture.png"))).all()
