@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from minit2i.metrics import psnr
 from minit2i.pictures import to_float
+from minit2i.text2image import TextToImage
 from minit2i.training import upscaler
 from minit2i.training.batches import scene_pictures
 from minit2i.training.upscaler import UpscalerData, UpscalerRecipe, degrade, random_crops, redraw
@@ -144,7 +145,7 @@ def test_a_redrawn_scene_is_cut_where_its_aim_is(monkeypatch):
 
 def test_redrawn_scenes_are_nearly_the_real_ones():
     real, scenes = scene_pictures("train", 12, 64, seed=9)
-    redrawn = redraw(scenes, "no folder")
+    redrawn = redraw(scenes, TextToImage.load())
     assert redrawn.shape == (12, 3, 64, 64) and redrawn.abs().max() <= 1
     near = psnr(redrawn, to_float(real), colour=True)
     assert near.min() > 15 and near.max() < 45  # not the scenes themselves, and no others

@@ -55,10 +55,11 @@ class UpscalerRecipe(Recipe):
     scenes: int = 2_000
 
     def load_data(self, folder: str | Path) -> UpscalerData:
+        t2i = TextToImage.load(folder)  # first, so that a mistake in it does not wait for what takes long
         pictures, scenes = scene_pictures("train", self.scenes, 256, seed=3)
         emoji, entries = emoji_pictures(128)
         photos = [to_tensor(row["image"]) for row in load("photos") if row["name"] != "chelsea"]
-        return UpscalerData(pictures, redraw(scenes, folder), emoji[~unseen_emoji(entries)], photos)
+        return UpscalerData(pictures, redraw(scenes, t2i), emoji[~unseen_emoji(entries)], photos)
 
     def build(self, data: UpscalerData) -> Upscaler:
         return Upscaler(UpscalerConfig())
@@ -87,14 +88,14 @@ class UpscalerRecipe(Recipe):
         return grid(to_pil(torch.cat([bicubic(low, 256, 256), ours, high])), columns=4)
 
 
-def redraw(scenes: list[Scene], folder: str | Path) -> Tensor:
+def redraw(scenes: list[Scene], t2i: TextToImage) -> Tensor:
     """Small pictures of scenes as the denoiser draws them: nearly right. (n, 3, 64, 64) in [-1, 1].
 
     Each is noised to a middle time and denoised in a few steps, told all about it. So lines wobble as they do
     in what is drawn from pure noise, and yet the true picture is known.
     Source: Ho et al. 2022, "Cascaded diffusion models", section 4 (conditioning augmentation).
     """
-    t2i, redrawn = TextToImage.load(folder), []
+    redrawn = []
     times = torch.randint(100, 600, (len(scenes),), generator=Generator().manual_seed(0)).tolist()
     for i in tqdm(range(0, len(scenes), 50), "redrawing scenes, 50 at a time", leave=False, delay=1):
         some = scenes[i : i + 50]
