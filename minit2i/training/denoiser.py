@@ -72,7 +72,7 @@ class DenoiserRecipe(Recipe):
     weighting: str = "none"
     bell: tuple[float, float] | None = (0.5, 1.2)
     left_out: float = 0.1
-    in_full: float = 0.5
+    in_full: float = 0.8
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder")
 
     def load_data(self, folder: str | Path) -> DenoiserData:
