@@ -6,7 +6,7 @@ style, nor the place and the size. So we try all styles, places and sizes, until
 makes is as near to the drawing as can be. What then still differs is drawn wrong or out of focus.
 
 Nearness is PSNR over red, green and blue. Real scenes reach about 64 dB, and no more only because the search
-stops when it knows the place to 1/150 of a pixel. What the shipped network draws reaches 25 dB.
+stops when it knows the place to 1/150 of a pixel. What the shipped network draws reaches 26 dB.
 
 The search is by Nelder and Mead 1965, "A simplex method for function minimization".
 Shape letters: B batch, D number of unknowns (here 3: x, y and size).
