@@ -51,12 +51,14 @@ class Attention(nn.Module):
     """Every token asks all tokens, and all context tokens if given, and takes a weighted mean of the answers.
 
     With a context, tokens of both kinds stand in one softmax: self- and cross-attention at once
-    (Saharia et al. 2022, appendix D). Source: Vaswani et al. 2017, equation 1.
+    (Saharia et al. 2022, appendix D). `control`, if set, is shown the weights of the mean and returns those
+    to use: (B, heads, L, L+M), each row with sum 1. Source: Vaswani et al. 2017, equation 1.
     """
 
     def __init__(self, width: int, heads: int, context_width: int | None = None):
         super().__init__()
         self.heads = heads
+        self.control: Callable[[Tensor], Tensor] | None = None
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.context_key_value = nn.Linear(context_width, 2 * width) if context_width else None
@@ -84,7 +86,13 @@ class Attention(nn.Module):
         # softmax(Q K^T / sqrt(D/heads)) V, in 32 bits: with 16 a CPU takes three times as long
         with torch.autocast("cpu", enabled=False):
             query, key, value = query.float(), key.float(), value.float()
-            y = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
+            if self.control is None:
+                y = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
+            else:  # the same written out, for the function above never shows its weights
+                scores = query @ key.transpose(-1, -2) / (D // self.heads) ** 0.5  # (B, heads, L, L+M)
+                if visible is not None:
+                    scores = scores.masked_fill(~visible, -torch.inf)
+                y = self.control(scores.softmax(dim=-1)) @ value
         return self.out(y.transpose(1, 2).reshape(B, L, D))
 
 

@@ -3,6 +3,8 @@
 import io
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -64,8 +66,12 @@ def sprite(style: str, name: str, colour: str, side: int) -> Image.Image:
     return padded
 
 
-def layout(scene: Scene) -> list[tuple[str, str, float, float, float]]:
-    """Place the pieces, lowest first: (name, colour, left, top, side), as fractions of the frame."""
+Piece = tuple[str, str, float, float, float]  # name, colour, left, top, side
+
+
+def on_head(scene: Scene) -> tuple[list[Piece], np.ndarray, np.ndarray]:
+    """The pieces, lowest first, in heads: the head is the square from 0 to 1. And how far what is visible of
+    them reaches: the least x and y, (2,), and the largest."""
     head = ANCHORS["heads"][scene.style][scene.animal]
     pieces = [(scene.animal, "none", 0.0, 0.0, 1.0)]  # the head is the unit square; the rest is set on it
     eyewear = ("eyewear", scene.eyewear, "none", head["eyes"])
@@ -75,12 +81,29 @@ def layout(scene: Scene) -> list[tuple[str, str, float, float, float]]:
             x, y, width = ANCHORS[kind][scene.style][name][:3]
             side = head_width / width  # so that the widths agree; then so that the two points meet
             pieces.append((name, colour, head_x - side * x, head_y - side * y, side))
-    # Fit all that is visible into the middle of the frame, then move it by (x, y).
     boxes = [parts()[scene.style, n]["outline"] * side + (left, top) * 2 for n, _, left, top, side in pieces]
-    low, high = np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
+    return pieces, np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
+
+
+def layout(scene: Scene) -> list[Piece]:
+    """Place the pieces, lowest first: (name, colour, left, top, side), as fractions of the frame."""
+    pieces, low, high = on_head(scene)
+    # Fit all that is visible into the middle of the frame, then move it by (x, y).
     k = scene.size / (high - low).max()
     dx, dy = 0.5 + np.array([scene.x, scene.y]) - k * (low + high) / 2
     return [(name, colour, k * left + dx, k * top + dy, k * side) for name, colour, left, top, side in pieces]
+
+
+def framed(scene: Scene, head: Sequence[float]) -> Scene:
+    """The scene moved and resized so that its head is this square: left, top, side, fractions of the frame.
+
+    So a head stays where it is when its hat changes, though the frame around both does not.
+    """
+    left, top, k = head
+    _, low, high = on_head(scene)
+    # The same as in `layout`, solved for x, y and size
+    x, y = (left, top) + k * (low + high) / 2 - 0.5
+    return replace(scene, x=float(x), y=float(y), size=float(k * (high - low).max()))
 
 
 def render(scene: Scene, size: int = 64) -> Image.Image:

@@ -4,7 +4,8 @@ A denoiser is any function `denoise(x_t, t) -> x_0_hat`: shown a noisy picture, 
 From far away the guess is a blur, so a sampler goes only a little way towards it and asks again. All samplers
 share one loop and differ in the step.
 
-Papers: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Lu et al. 2022 (DPM-Solver++).
+Papers: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Lu et al. 2022 (DPM-Solver++), Lugmayr et al. 2022
+(RePaint, going back to look again).
 
 Shapes: T timesteps of the schedule, B batch, C channels, H W height, width.
 """
@@ -115,18 +116,25 @@ def trajectory(
     eta: float = 0.0,
     seed: int = 0,
     start: tuple[Tensor, int] | None = None,
+    noise: Tensor | None = None,
+    again: int = 0,
     device: torch.device | str = "cpu",
 ) -> Iterator[Step]:
     """Walk from noise to a picture and yield every step; x_prev of the last is the picture.
 
     shape: (B, C, H, W). eta: 0..1, only "ddim" heeds it. Picture i depends on seed and i, not on B or device.
     start: (x_0, t), a picture that broadcasts to shape and gets the noise of time t; all steps are then spent
-    from t on (at most t+1). Raises ValueError for an unknown sampler, or steps, eta or t out of range.
+    from t on (at most t+1). noise: shaped so, the noise to begin with, instead of one of the seed. again: how
+    often to noise x_prev back to t and repeat the step, all but the last one, so that what was put into the
+    picture from outside and what the denoiser adds come to agree.
+    Raises ValueError for an unknown sampler, or steps, eta or t out of range, or again below 0.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, not {sampler!r}")
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must be from 0 to 1, not {eta}")
+    if again < 0:
+        raise ValueError(f"again must be at least 0, not {again}")
     times = timesteps(schedule.T, steps)
     # One generator a picture, on the CPU, where every machine draws the same
     seeds = torch.randint(2**32, shape[:1], generator=torch.Generator().manual_seed(seed)).tolist()
@@ -135,7 +143,7 @@ def trajectory(
     def fresh_noise() -> Tensor:
         return torch.stack([torch.randn(shape[1:], generator=g) for g in generators]).to(device)
 
-    x_t = fresh_noise()
+    x_t = fresh_noise() if noise is None else noise.to(device)
     if start is not None:
         x_0, t = start
         if not 0 <= t < schedule.T:
@@ -147,8 +155,15 @@ def trajectory(
     for t, t_prev in zip(times, times[1:] + [None], strict=True):
         alpha_bar = schedule.alpha_bar[t].item()
         alpha_bar_prev = 1.0 if t_prev is None else schedule.alpha_bar[t_prev].item()
-        x_0_hat = denoise(x_t, torch.full(shape[:1], t, device=device))
-        x_prev = step(x_t, x_0_hat, alpha_bar, alpha_bar_prev, z=fresh_noise(), eta=eta, **before)
+        for left in range(0 if t_prev is None else again, -1, -1):
+            x_0_hat = denoise(x_t, torch.full(shape[:1], t, device=device))
+            x_prev = step(x_t, x_0_hat, alpha_bar, alpha_bar_prev, z=fresh_noise(), eta=eta, **before)
+            if left:
+                # x_t = sqrt(alpha) x_prev + sqrt(1 - alpha) z,  alpha = alpha_bar_t / alpha_bar_prev
+                # (Lugmayr et al. 2022, algorithm 1, line 10)
+                alpha = alpha_bar / alpha_bar_prev
+                x_t = math.sqrt(alpha) * x_prev + math.sqrt(1 - alpha) * fresh_noise()
+                before = {}  # the last guess was made on the way to another x_t: no line leads through it
         yield Step(t, x_t, x_0_hat, x_prev)
         x_t, before = x_prev, {"x_0_hat_before": x_0_hat, "alpha_bar_before": alpha_bar}
 
@@ -158,6 +173,29 @@ def sample(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedul
     for step in trajectory(denoise, shape, schedule, **settings):
         x_0 = step.x_prev
     return x_0
+
+
+@torch.no_grad()
+def invert(denoise: Denoise, x_0: Tensor, schedule: Schedule, steps: int = 25, rounds: int = 3) -> Tensor:
+    """Find the noise from which "ddim" with as many steps draws this picture: walk its steps backwards.
+
+    x_0: (B, C, H, W). rounds: a step needs the guess at the noisier x_t, which is not known yet: it is taken
+    for x_prev at first, and corrected so often. Returns x_T, shaped as x_0. Raises ValueError as `timesteps`.
+    Sources: Song et al. 2021, section 4.3; Pan et al. 2023 (the rounds).
+    """
+    x_prev, alpha_bar_prev = x_0, 1.0
+    for t in reversed(timesteps(schedule.T, steps)):
+        alpha_bar, x_t = schedule.alpha_bar[t].item(), x_prev
+        for _ in range(rounds):
+            x_0_hat = denoise(x_t, torch.full(x_0.shape[:1], t, device=x_0.device))
+            eps_hat = (x_t - math.sqrt(alpha_bar) * x_0_hat) / math.sqrt(1 - alpha_bar)
+            # x_t = sqrt(a / a_prev) x_prev + (sqrt(1 - a) - sqrt(a (1 - a_prev) / a_prev)) eps, a = alpha_bar
+            # (eq. 13, solved for the noisier of the two)
+            ratio = alpha_bar / alpha_bar_prev
+            kept = math.sqrt(1 - alpha_bar) - math.sqrt(ratio * (1 - alpha_bar_prev))
+            x_t = math.sqrt(ratio) * x_prev + kept * eps_hat
+        x_prev, alpha_bar_prev = x_t, alpha_bar
+    return x_prev
 
 
 def denoiser_of(

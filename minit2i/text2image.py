@@ -9,7 +9,7 @@ Shapes: P prompts, n pictures a prompt, B = P n pictures in all, C channels, S s
 
 import difflib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from .files import WEIGHTS
 from .guidance import guided
 from .layers import in_batches
 from .pictures import to_pil
-from .samplers import Step, trajectory
+from .samplers import Denoise, Step, trajectory
 from .scenes import STYLES, draw_scene
 from .tokenizer import Tokenizer, words_of
 from .unet import UNet
@@ -91,14 +91,19 @@ class TextToImage:
         guidance_scale: float = 2.0,
         sampler: str = "dpm_solver",
         start: tuple[Tensor, int] | None = None,
+        noise: Tensor | None = None,
+        again: int = 0,
         style: str | None = None,
         layout: Tensor | None = None,
+        around: Callable[[Denoise], Denoise] | None = None,
+        **told: Tensor,
     ) -> Iterator[Step]:
         """Dream one small picture a prompt and yield each step, (B, Z, H, H); see `trajectory`, and `decode`.
 
         start: (x_0, t), what to begin from instead of pure noise (see `encode_pictures`), and the time whose
-        noise it gets. style: one of STYLES; by chance if not given, as place and size are. layout: all
-        three, (B, LAYOUT), see `Scene.layout`.
+        noise it gets. noise, again: see `trajectory`. style: one of STYLES; by chance if not given, as place
+        and size are. layout: all three, (B, LAYOUT), see `Scene.layout`. around: is given the denoiser, words
+        and guidance included, and returns the one to sample with. told: what else the network is given.
         Raises InputError for another style, and the sampler's ValueError for bad settings. Warns of words
         that training never saw.
         """
@@ -111,15 +116,19 @@ class TextToImage:
         config = self.denoiser.config
         cond, uncond = self.encode(prompts + [""] * len(prompts)).halves()
         if config.layout and layout is None:
-            layout = self._layouts(prompts, seed, style)
-        told = {} if layout is None else {"layout": layout.to(device_of(self.denoiser))}
+            layout = self.layouts(prompts, seed, style)
+        if layout is not None:
+            told["layout"] = layout
+        told = {name: value.to(device_of(self.denoiser)) for name, value in told.items()}
         clamp = self.autoencoder is None  # pixels end at black and white, latents nowhere
         denoise = guided(self.denoiser, self.schedule, cond, uncond, guidance_scale, clamp, **told)
         shape = (len(prompts), config.channels, config.picture_size, config.picture_size)
+        denoise = denoise if around is None else around(denoise)
         settings = {"sampler": sampler, "steps": steps, "seed": seed, "start": start}
+        settings |= {"noise": noise, "again": again}
         yield from trajectory(denoise, shape, self.schedule, device=device_of(self.denoiser), **settings)
 
-    def _layouts(self, prompts: list[str], seed: int, style: str | None) -> Tensor:
+    def layouts(self, prompts: list[str], seed: int, style: str | None = None) -> Tensor:
         """Style, place and size for each prompt: as the caller or else the prompt says, or by chance."""
         layouts = []
         for i, prompt in enumerate(prompts):

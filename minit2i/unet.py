@@ -30,6 +30,7 @@ class UNetConfig:
 
     `text_width` and `text_pooled` are 0 for a denoiser without text, and `layout`, how many numbers say what
     captions leave out, for one that is not told; the last three of them are a frame (see `Scene.layout`).
+    `seen`: channels of what it is shown beside the noise, such as the known part of a picture (edit.py).
     `prediction` says what the network's output means: "eps", "x_0" or "v" (schedule.py). `log_snr_shift`
     belongs to the schedule it was trained with.
     """
@@ -45,6 +46,7 @@ class UNetConfig:
     text_width: int = 128
     text_pooled: int = 128
     layout: int = 0
+    seen: int = 0
     prediction: str = "x_0"
     log_snr_shift: float = -1.0
 
@@ -164,6 +166,10 @@ class UNet(nn.Module):
 
         self.conv_in = nn.Conv2d(config.channels * patch**2, widths[0], 3, padding=1)
         self.frame = nn.Conv2d(4 * WAVES, widths[0], 1) if config.layout else None
+        self.seen = nn.Conv2d(config.seen * patch**2, widths[0], 3, padding=1) if config.seen else None
+        if self.seen is not None:  # at the start it changes nothing: a trained denoiser goes on as it was
+            nn.init.zeros_(self.seen.weight)
+            nn.init.zeros_(self.seen.bias)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         lowest = len(widths) - 1
         skips = [widths[0]]  # channels of each skip, in the order in which the way down makes them
@@ -190,12 +196,17 @@ class UNet(nn.Module):
         nn.init.zeros_(self.conv_out[-1].bias)
 
     def forward(
-        self, x_t: Tensor, t: Tensor, text: Text | None = None, layout: Tensor | None = None
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        text: Text | None = None,
+        layout: Tensor | None = None,
+        seen: Tensor | None = None,
     ) -> Tensor:
         """x_t: (B, C, H, W); t: (B,) int64; text: of the same batch. Returns the prediction, shaped as x_t.
 
-        layout: (B, config.layout), all zero where it is left to chance. H and W must be multiples of
-        patch * 2^(levels - 1).
+        layout: (B, config.layout), all zero where it is left to chance. seen: (B, config.seen, H, W). H and W
+        must be multiples of patch * 2^(levels - 1).
         """
         embedding = self.time(timestep_embedding(t, self.config.widths[0]))  # (B, E)
         if self.pooled is not None:
@@ -208,6 +219,8 @@ class UNet(nn.Module):
         x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
         if layout is not None:
             x = x + self.frame(frame_waves(layout[:, -3:], *x.shape[2:]))
+        if seen is not None:
+            x = x + self.seen(F.pixel_unshuffle(seen, self.config.patch))
         skips = [x]
         for block in self.down:
             x, seen = block(x, embedding, text)

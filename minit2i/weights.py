@@ -22,6 +22,7 @@ from .device import device
 from .errors import InputError
 from .files import WEIGHTS, write_file
 from .judge import Judge, JudgeConfig
+from .reading import Reader, ReaderConfig
 from .tokenizer import Tokenizer
 from .unet import UNet, UNetConfig
 from .upscaler import Upscaler, UpscalerConfig
@@ -33,6 +34,8 @@ NETWORKS = {  # name of a weights file -> the network and its sizes
     "denoiser-pixels": (UNet, UNetConfig),
     "denoiser-fashion": (UNet, UNetConfig),
     "upscaler": (Upscaler, UpscalerConfig),
+    "inpaint": (UNet, UNetConfig),
+    "reader": (Reader, ReaderConfig),
     "judge": (Judge, JudgeConfig),
     "judge-fashion": (Judge, JudgeConfig),
 }

@@ -27,6 +27,9 @@ from minit2i.tokenizer import words_of
 from minit2i.upscaler import upscale
 from minit2i.weights import fingerprint, load_model, load_tokenizer
 
+from .editing import run_edit as run_edit
+from .editing import run_extend as run_extend
+from .editing import run_vary as run_vary
 from .shared import check_output, pictures_in, save, say_device, shorten, show
 
 USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
@@ -38,6 +41,8 @@ USES = {  # what to do with the weights that `train` has put into FOLDER; else M
     "denoiser-fashion": "python -c 'from minit2i.text2image import TextToImage; "
     'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
     "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',
+    "inpaint": 'minit2i edit picture.png "a cat wearing a red crown" --mask mask.png --weights FOLDER',
+    "reader": 'minit2i edit picture.png "a cat wearing a red crown" --weights FOLDER',
     "upscaler": "minit2i upscale small.png --weights FOLDER",
 }
 MEASURE = "minit2i evaluate --weights FOLDER"

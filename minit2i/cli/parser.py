@@ -19,7 +19,7 @@ from minit2i.scenes import STYLES
 DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = (
     "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
-    "judge", "judge-fashion",
+    "inpaint", "reader", "judge", "judge-fashion",
 )  # fmt: skip
 
 
@@ -154,6 +154,39 @@ def build_parser() -> Parser:
     )
     add("--prompt", default="", help="tell the denoiser what the picture shows")
     add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
+
+    def changing(name: str, what: str, example: str, *words: str):
+        add = command(name, what, example, *words, out=f"{name}.png", seed=True)
+        add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
+        add("--guidance", type=between(0.0, 100.0), help="how much to heed the words")
+        return add
+
+    add = changing(
+        "vary",
+        "draw a variation of a picture",
+        'cat.png "a dog wearing a blue baseball cap" --strength 0.7',
+        "IMAGE",
+        "PROMPT",
+    )
+    strength = "0 leaves it as it is, 1 ignores it (%(default)s)"
+    add("--strength", type=between(0.0, 1.0), default=0.6, help=strength)
+    add = changing(
+        "edit",
+        "change a picture to what the prompt says; the rest stays as it is",
+        'cat.png "a cat wearing a red crown"',
+        "IMAGE",
+        "PROMPT",
+    )
+    add("--mask", metavar="FILE", help="draw anew what is white in this picture (else found from the words)")
+    add = changing(
+        "extend",
+        "go on beyond the edge of a picture",
+        'cat.png "a cat on a blue background" --right 64',
+        "IMAGE",
+    )
+    add("prompts", metavar="PROMPT", nargs="+", help="what is to be seen there; one, or one a window")
+    for side in ("left", "right", "up", "down"):
+        add(f"--{side}", type=between(1, 4096), metavar="PIXELS", help=f"how far to go {side}")
 
     command(
         "upscale",

@@ -19,8 +19,10 @@ from .autoencoder import AutoencoderRecipe
 from .clip import ClipRecipe
 from .clothes import ClothesJudgeRecipe, ClothesRecipe
 from .denoiser import DenoiserRecipe, PixelRecipe
+from .inpaint import InpaintRecipe
 from .judge import JudgeRecipe
 from .loop import Training, fit
+from .reader import ReaderRecipe
 from .recipe import Recipe
 from .upscaler import UpscalerRecipe
 
@@ -31,6 +33,8 @@ RECIPES = {
     "denoiser-pixels": PixelRecipe(),
     "denoiser-fashion": ClothesRecipe(),
     "upscaler": UpscalerRecipe(),
+    "inpaint": InpaintRecipe(),
+    "reader": ReaderRecipe(),
     "judge": JudgeRecipe(),
     "judge-fashion": ClothesJudgeRecipe(),
 }

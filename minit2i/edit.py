@@ -1,0 +1,210 @@
+"""Start from a picture: vary it, draw a part of it anew, go on beyond its edge, change it by words alone.
+
+A sampler need not begin with pure noise, and need not have its way everywhere. With a picture and some noise
+it draws a variation; where a picture is known, the guess of the denoiser can be replaced by what is known.
+Papers: Meng et al. 2022 (SDEdit), Lugmayr et al. 2022 (RePaint), Rombach et al. 2022 (a denoiser that sees
+the known part), Hertz et al. 2023 (prompt-to-prompt), Song et al. 2021 (inversion).
+
+Shapes: B small pictures (B, 3, S, S) in [-1, 1], S = 64; masks (B, 1, S, S), 1 where to draw anew; Z and H
+channels and side of latents.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .attend import PromptToPrompt, Watch, controlled, heat, pairs
+from .captions import full_caption
+from .errors import InputError
+from .files import WEIGHTS
+from .fitted import dilated, lay_into, same_light
+from .guidance import guided
+from .reading import Reader, asked, read
+from .samplers import Denoise, invert
+from .scenes import Scene
+from .text2image import TextToImage
+from .unet import UNet
+from .weights import load_model
+
+WAYS = ("trained", "replace", "repaint")
+
+
+class Found(NamedTuple):
+    """What a picture shows, what a prompt makes of it, and the square of the head in both."""
+
+    now: Scene
+    wanted: Scene
+
+
+class Edited(NamedTuple):
+    """Small pictures (B, 3, S, S), where they were changed (B, 1, S, S), and the heat of the words that
+    changed, (B, side, side), from 0 to 1."""
+
+    pictures: Tensor
+    masks: Tensor
+    heat: Tensor
+
+
+class Editor:
+    """Everything that starts from a picture, small; `retouch.py` does the same for pictures of any size."""
+
+    def __init__(self, t2i: TextToImage, reader: Reader, inpainter: UNet):
+        """inpainter: a denoiser that also sees the known part, see `seen_by`."""
+        self.t2i, self.reader = t2i, reader
+        parts = t2i.clip, t2i.tokenizer, inpainter, t2i.upscaler, t2i.words, t2i.autoencoder
+        self.inpainting = TextToImage(*parts)
+
+    @classmethod
+    def load(cls, folder: str | Path = WEIGHTS) -> "Editor":
+        """Load the weights from `folder`, and what is not there from the shipped ones. Raises InputError if
+        some are missing, damaged, or do not belong together."""
+        return cls(TextToImage.load(folder), load_model("reader", folder), load_model("inpaint", folder))
+
+    def find(self, pictures: Tensor, prompts: list[str]) -> list[Found]:
+        """What each picture shows, and what its prompt makes of it: heads stay where they are."""
+        shown = read(self.t2i.clip, self.reader, pictures)
+        return [
+            Found(now, asked(now, head, prompt)) for (now, head), prompt in zip(shown, prompts, strict=True)
+        ]
+
+    # ---- A variation ----
+
+    def vary(self, pictures: Tensor, prompts: list[str], strength: float, **settings) -> Tensor:
+        """Noise the pictures to a time t and draw them from there: (B, 3, S, S).
+
+        strength: t / T. With 0 they come back as they are; with 1 nothing is left of them, the layout
+        included; between, the head stays about where it is. settings: those of `TextToImage.steps`.
+        Raises InputError if strength is not from 0 to 1. Source: Meng et al. 2022 (SDEdit).
+        """
+        if not 0 <= strength <= 1:
+            raise InputError(f"strength must be from 0 to 1, not {strength}")
+        t = round(strength * self.t2i.schedule.T) - 1
+        if t < 0:
+            return pictures
+        if strength < 1:
+            layout = layouts(found.wanted for found in self.find(pictures, prompts))
+            settings = {"layout": layout, "start": (self.t2i.encode_pictures(pictures), t), **settings}
+        return self.t2i.draw(prompts, **settings)
+
+    # ---- A part drawn anew ----
+
+    def inpaint(
+        self, pictures: Tensor, masks: Tensor, prompts: list[str], way: str = "trained", **settings
+    ) -> Tensor:
+        """Draw what the masks cover anew, to fit the rest and the prompts: (B, 3, S, S).
+
+        What is covered is not looked at. Known pixels come back as they are. way: "trained", by a denoiser
+        that sees what is known; "replace", by ours, whose guess is replaced there in each step; "repaint",
+        the same with each step repeated, so that both parts come to agree. Raises InputError for another.
+        """
+        if way not in WAYS:
+            raise InputError(f"way must be one of {', '.join(WAYS)}, not {way!r}")
+        blank = pictures * (1 - masks)
+        if "layout" not in settings:
+            settings["layout"] = self._layouts(blank, masks, prompts, settings.get("seed", 0))
+        if way == "trained":
+            seen = seen_by(self.t2i, pictures, masks)
+            drawn = self.inpainting.draw(prompts, seen=seen, **settings)
+        else:
+            around = keeping(self.t2i.encode_pictures(blank), self._touched(masks))
+            again = 4 if way == "repaint" else 0
+            drawn = self.t2i.draw(prompts, around=around, again=again, **settings)
+        return lay_into(pictures, same_light(pictures, drawn, masks), masks)
+
+    def _layouts(self, blank: Tensor, masks: Tensor, prompts: list[str], seed: int) -> Tensor:
+        """The layout that each prompt asks for, read from what is known; by chance where that is little."""
+        read_off = layouts(found.wanted for found in self.find(blank, prompts))
+        little = masks.mean(dim=(1, 2, 3)) > 0.9
+        return torch.where(little[:, None].cpu(), self.t2i.layouts(prompts, seed), read_off)
+
+    def _touched(self, masks: Tensor) -> Tensor:
+        """The places of latents in which something is covered, and their neighbours: (B, 1, H, H)."""
+        return dilated(F.max_pool2d(masks, masks.shape[-1] // self.t2i.denoiser.config.picture_size), 1)
+
+    # ---- From words alone ----
+
+    def edit(
+        self,
+        pictures: Tensor,
+        prompts: list[str],
+        kept: float = 0.5,
+        guidance_scale: float = 1.5,
+        steps: int = 25,
+        threshold: float = 0.35,
+    ) -> Edited:
+        """Change the pictures to what the prompts say; what to change, and where, is found from the words.
+
+        kept: for how much of the way, from pure noise, attention is the first picture's. A prompt that asks
+        for nothing new gives the picture back as it is.
+        """
+        found = self.find(pictures, prompts)
+        before, after = ([full_caption(scene) for scene in scenes] for scenes in zip(*found, strict=True))
+        B, t2i = len(pictures), self.t2i
+        z, layout = (
+            t2i.encode_pictures(pictures),
+            layouts(scene for pair in zip(*found, strict=True) for scene in pair),
+        )
+        noise = self._noise_of(z, before, layout[:B], steps)
+        exchange = PromptToPrompt(t2i.tokenizer, before, after, until=round((1 - kept) * t2i.schedule.T))
+        watch = Watch(2 * B)
+        first = torch.arange(2 * B, device=z.device).view(-1, 1, 1, 1) >= B  # the first half is known
+        keep = keeping(torch.cat([z, z]), first.float())
+        with controlled(t2i.denoiser, lambda weights: watch(exchange(weights))):
+            drawn = t2i.draw(
+                before + after,
+                noise=torch.cat([noise, noise]),
+                layout=layout,
+                sampler="ddim",
+                steps=steps,
+                guidance_scale=guidance_scale,
+                around=lambda denoise: keep(exchange.around(denoise)),
+            )[B:]
+        warm = self._changed(watch, before, after)
+        masks = F.interpolate(warm[:, None], pictures.shape[-2:], mode="bilinear") > threshold
+        masks = masks.to(pictures)
+        return Edited(lay_into(pictures, same_light(pictures, drawn, masks), masks), masks, warm)
+
+    def _noise_of(self, z: Tensor, captions: list[str], layout: Tensor, steps: int) -> Tensor:
+        """The noise from which our denoiser draws these latents, told what they show."""
+        cond, uncond = self.t2i.encode(captions + [""] * len(captions)).halves()
+        told = {"layout": layout.to(z.device)}
+        denoise = guided(self.t2i.denoiser, self.t2i.schedule, cond, uncond, 1, clamp=False, **told)
+        return invert(denoise, z, self.t2i.schedule, steps)
+
+    def _changed(self, watch: Watch, before: list[str], after: list[str]) -> Tensor:
+        """Where the words look that only one of the two captions has: (B, side, side), from 0 to 1."""
+        maps, warm = watch.mean(), []
+        for b, both in enumerate(zip(before, after, strict=True)):
+            shared = pairs(self.t2i.tokenizer, *both)
+            for half, text, known in zip((0, len(before)), both, shared, strict=True):
+                new = [i for i in range(len(self.t2i.tokenizer.encode(text))) if i not in known]
+                warm.append(heat(maps[half + b], new))
+        return torch.stack(warm).unflatten(0, (-1, 2)).amax(dim=1)
+
+
+def layouts(scenes) -> Tensor:
+    """The layouts of scenes, (B, LAYOUT)."""
+    return torch.tensor([scene.layout() for scene in scenes])
+
+
+def keeping(known: Tensor, masks: Tensor) -> Callable[[Denoise], Denoise]:
+    """Around a denoiser: where masks (B, 1, H, H) are 0, its guess is what is known, (B, Z, H, H).
+
+    The noise there stays what it was, so x_t is what noising the known part gives.
+    """
+
+    def around(denoise: Denoise) -> Denoise:
+        return lambda x_t, t: torch.where(masks > 0, denoise(x_t, t), known)
+
+    return around
+
+
+def seen_by(t2i: TextToImage, pictures: Tensor, masks: Tensor) -> Tensor:
+    """What an inpainting denoiser is shown: latents of the pictures, grey where covered, and how much of each
+    place is known: (B, Z + 1, H, H)."""
+    z = t2i.encode_pictures(pictures * (1 - masks))
+    return torch.cat([z, F.avg_pool2d(1 - masks, masks.shape[-1] // z.shape[-1])], dim=1)

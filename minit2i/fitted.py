@@ -1,0 +1,93 @@
+"""Any picture to a square and back, and what was drawn laid into what was there.
+
+A person's picture has any size and shape, and its pixels are theirs: what is not to change must come back as
+it was, bit for bit. So the square that the networks work on is a copy, and only what was drawn anew returns.
+
+Shapes: B pictures, C channels, H W height and width. A mask is 1 where something is to be drawn, 0 where the
+picture is known.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+SIDE = 256  # of the square, in pixels
+
+
+class Fitted:
+    """A picture in a square of SIDE pixels: its shorter side filled up with what is at its edges."""
+
+    def __init__(self, picture: Image.Image):
+        """picture: RGB or grey ("L"), of any size."""
+        self.width, self.height = picture.size
+        self.side = max(picture.size)
+        self.left, self.top = (self.side - self.width) // 2, (self.side - self.height) // 2
+        around = (
+            (self.top, self.side - self.height - self.top),
+            (self.left, self.side - self.width - self.left),
+        )
+        pixels = np.asarray(picture)
+        pixels = np.pad(pixels, (*around, (0, 0))[: pixels.ndim], mode="edge")
+        self.square = resized(Image.fromarray(pixels), SIDE)
+
+    def back(self, square: Image.Image) -> Image.Image:
+        """A square of SIDE pixels -> a picture of the size of the one that was given."""
+        box = self.left, self.top, self.left + self.width, self.top + self.height
+        return resized(square, self.side).crop(box)
+
+
+def resized(picture: Image.Image, side: int) -> Image.Image:
+    """A square picture at another size; the same one if it has this size already."""
+    return picture if picture.width == side else picture.resize((side, side), Image.Resampling.LANCZOS)
+
+
+def to_mask(picture: Image.Image) -> Image.Image:
+    """A mask of black and white: what is lighter than the middle grey is to be drawn anew."""
+    return picture.convert("L").point(lambda value: 255 * (value >= 128))
+
+
+def eroded(mask: Tensor, radius: int) -> Tensor:
+    """A mask (B, 1, H, W) with so many pixels less at its rim. The edge of the picture is no rim."""
+    return -F.max_pool2d(-mask, 2 * radius + 1, stride=1, padding=radius)
+
+
+def dilated(mask: Tensor, radius: int) -> Tensor:
+    """A mask (B, 1, H, W) with so many pixels more around it."""
+    return F.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius)
+
+
+def softened(mask: Tensor, rim: int) -> Tensor:
+    """A mask (B, 1, H, W) that rises from 0 to 1 over so many pixels within its edge."""
+    return torch.stack([eroded(mask, radius) for radius in range(rim + 1)]).mean(dim=0)
+
+
+def lay_into(known: Tensor, drawn: Tensor, mask: Tensor, rim: int = 0) -> Tensor:
+    """`drawn` where the mask is 1, `known` where it is 0, bit for bit; (B, C, H, W), mask (B, 1, H, W).
+
+    rim: so many pixels within the mask, from its edge, go over softly from one to the other.
+    """
+    share = softened(mask, rim)
+    mixed = known + share * (drawn - known)
+    return torch.where(share == 0, known, torch.where(share == 1, drawn, mixed))
+
+
+def same_light(known: Tensor, drawn: Tensor, mask: Tensor) -> Tensor:
+    """`drawn`, with its shades moved to those of `known` where it goes on with the same thing.
+
+    A plain background that is drawn anew comes out a shade lighter or darker, and a shade is seen along an
+    edge. How far it is off is known around the mask: a mean of that, weighted by nearness, is taken off.
+    Where the two differ by more than a shade they show different things, which do not count.
+    """
+    radius = drawn.shape[-1] // 8
+    off = known - drawn
+    # Gaussian in the difference, as in a bilateral filter (Tomasi & Manduchi 1998); a shade is about 0.1
+    weight = (1 - mask) * (-(off.square().mean(dim=1, keepdim=True)) / 0.1**2).exp()
+
+    def spread(x: Tensor) -> Tensor:
+        for _ in range(3):  # three boxes in a row are nearly a bell
+            x = F.avg_pool2d(x, 2 * radius + 1, stride=1, padding=radius)
+        return x
+
+    return (drawn + spread(weight * off) / (spread(weight) + 1e-3)).clamp(-1, 1)
