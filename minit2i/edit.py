@@ -138,16 +138,14 @@ class Editor:
     ) -> Edited:
         """Change the pictures to what the prompts say; what to change, and where, is found from the words.
 
-        kept: for how much of the way, from pure noise, attention is the first picture's. A prompt that asks
-        for nothing new gives the picture back as it is.
+        kept: for how much of the way, from pure noise, attention is the first picture's. threshold: how much
+        of the heat where it is hottest a place needs to be changed. A prompt that asks for nothing new gives
+        the picture back as it is. Nothing is left to chance: the noise is the picture's own.
         """
-        found = self.find(pictures, prompts)
-        before, after = ([full_caption(scene) for scene in scenes] for scenes in zip(*found, strict=True))
-        B, t2i = len(pictures), self.t2i
-        z, layout = (
-            t2i.encode_pictures(pictures),
-            layouts(scene for pair in zip(*found, strict=True) for scene in pair),
-        )
+        now, wanted = zip(*self.find(pictures, prompts), strict=True)
+        before, after = ([full_caption(scene) for scene in scenes] for scenes in (now, wanted))
+        B, t2i, layout = len(pictures), self.t2i, layouts([*now, *wanted])
+        z = t2i.encode_pictures(pictures)
         noise = self._noise_of(z, before, layout[:B], steps)
         exchange = PromptToPrompt(t2i.tokenizer, before, after, until=round((1 - kept) * t2i.schedule.T))
         watch = Watch(2 * B)

@@ -39,7 +39,9 @@ def vary(editor: Editor, picture: Image.Image, prompt: str, strength: float, **s
     )
 
 
-def inpaint(editor: Editor, picture: Image.Image, mask: Image.Image, prompt: str, **settings) -> tuple[Image.Image, Image.Image]:
+def inpaint(
+    editor: Editor, picture: Image.Image, mask: Image.Image, prompt: str, **settings
+) -> tuple[Image.Image, Image.Image]:
     """Draw anew what is white in the mask, of any size; see `Editor.inpaint`. The rest stays as it is.
 
     Returns the picture, and the mask as it was understood.

@@ -102,8 +102,9 @@ class TextToImage:
 
         start: (x_0, t), what to begin from instead of pure noise (see `encode_pictures`), and the time whose
         noise it gets. noise, again: see `trajectory`. style: one of STYLES; by chance if not given, as place
-        and size are. layout: all three, (B, LAYOUT), see `Scene.layout`. around: is given the denoiser, words
-        and guidance included, and returns the one to sample with. told: what else the network is given.
+        and size are. layout: all three, (B, LAYOUT), see `Scene.layout`; for a denoiser that is told it.
+        around: is given the denoiser, words and guidance included, and returns the one to sample with. told:
+        what else the network is given.
         Raises InputError for another style, and the sampler's ValueError for bad settings. Warns of words
         that training never saw.
         """
@@ -115,10 +116,8 @@ class TextToImage:
                 warnings.warn(f"the word {word!r} never occurred in training{hint}", stacklevel=2)
         config = self.denoiser.config
         cond, uncond = self.encode(prompts + [""] * len(prompts)).halves()
-        if config.layout and layout is None:
-            layout = self.layouts(prompts, seed, style)
-        if layout is not None:
-            told["layout"] = layout
+        if config.layout:
+            told["layout"] = self.layouts(prompts, seed, style) if layout is None else layout
         told = {name: value.to(device_of(self.denoiser)) for name, value in told.items()}
         clamp = self.autoencoder is None  # pixels end at black and white, latents nowhere
         denoise = guided(self.denoiser, self.schedule, cond, uncond, guidance_scale, clamp, **told)

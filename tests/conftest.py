@@ -1,10 +1,13 @@
 """What many tests need: a folder of weights that fit together, tiny and untrained."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from minit2i import weights
 from minit2i.clip import CLIP, CLIPConfig
+from minit2i.reading import Reader, ReaderConfig
 from minit2i.tokenizer import Tokenizer
 from minit2i.unet import UNet, UNetConfig
 from minit2i.upscaler import Upscaler, UpscalerConfig
@@ -12,7 +15,7 @@ from minit2i.upscaler import Upscaler, UpscalerConfig
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory):
-    """A folder with tokenizer.json and the weights of clip, denoiser and upscaler; do not write to it."""
+    """A folder with tokenizer.json and the weights of all that draws and edits; do not write to it."""
     folder = tmp_path_factory.mktemp("tiny-weights")
     torch.manual_seed(0)
     captions = ["a cat wearing a blue baseball cap", "a dog in a red hat", "an image of a crying face"]
@@ -45,9 +48,14 @@ def tiny_weights(tmp_path_factory):
     torch.nn.init.normal_(
         denoiser.conv_out[-1].weight, std=0.1
     )  # it starts at zero, and so would its pictures
+    inpaint = UNet(dataclasses.replace(denoiser.config, seen=4))
+    inpaint.load_state_dict(inpaint.state_dict() | denoiser.state_dict())
     upscaler = Upscaler(UpscalerConfig(width=8, blocks=1))
     words = sorted({word for caption in captions for word in caption.split()})
     weights.save_model(folder / "clip.safetensors", clip, {"name": "clip"})
     weights.save_model(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
+    weights.save_model(folder / "inpaint.safetensors", inpaint, {"name": "inpaint"})
+    reader = Reader(ReaderConfig(token_width=width, hidden=8))
+    weights.save_model(folder / "reader.safetensors", reader, {"name": "reader"})
     weights.save_model(folder / "upscaler.safetensors", upscaler, {"name": "upscaler"})
     return folder

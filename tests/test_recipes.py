@@ -1,5 +1,6 @@
 """Recipes: their batches, and that each trains and draws on whatever device its network is on."""
 
+import copy
 import dataclasses
 import random
 
@@ -16,6 +17,7 @@ from minit2i.text2image import TextToImage
 from minit2i.training.answers import answers, fits
 from minit2i.training.batches import on_backgrounds, scene_pictures
 from minit2i.training.clip import ClipRecipe, alike_scenes, emoji_caption, groups_by, half_alike
+from minit2i.training.inpaint import InpaintData
 from minit2i.training.loop import Training
 from minit2i.training.restyle import CHANGES, hue, outline, palette, restyle
 from minit2i.training.run import RECIPES
@@ -35,6 +37,12 @@ def moved(data, to: str):
     CPU.)"""
     if data is None or isinstance(data, UpscalerData):
         return data
+    if isinstance(data, nn.Module):
+        return data.to(to)
+    if isinstance(data, InpaintData):
+        t2i = data.t2i
+        parts = t2i.clip.to(to), t2i.tokenizer, t2i.denoiser.to(to), None, None, t2i.autoencoder.to(to)
+        return data._replace(t2i=TextToImage(*parts))
     parts = data._asdict().items()
     return data._replace(**{key: part.to(to) for key, part in parts if isinstance(part, Tensor | nn.Module)})
 
@@ -44,8 +52,10 @@ def test_a_training_step_leaves_nothing_on_the_cpu(name):
     # A tensor on the "meta" device has a shape and no numbers. It cannot be combined with one on the CPU, so
     # a step that works there works on a GPU too, as far as devices go.
     recipe = small(name)
-    data = moved(recipe.load_data("no folder"), "meta")
-    training = Training(recipe.build(data).to("meta"), recipe.lr, recipe.weight_decay, recipe.decay)
+    data = recipe.load_data("no folder")
+    model = recipe.build(data)
+    data = moved(data, "meta")
+    training = Training(copy.deepcopy(model).to("meta"), recipe.lr, recipe.weight_decay, recipe.decay)
     loss = recipe.loss(training.model, data, training.generator)
     assert loss.device.type == "meta"
     training.update(loss, progress=0.5)
@@ -53,7 +63,7 @@ def test_a_training_step_leaves_nothing_on_the_cpu(name):
     # And the test can fail: with the network on the CPU and the data on meta it does.
     if not (data is None or isinstance(data, UpscalerData)):
         with pytest.raises((RuntimeError, NotImplementedError)):
-            recipe.loss(recipe.build(data), data, training.generator)
+            recipe.loss(model, data, training.generator)
 
 
 def test_a_sampling_step_leaves_nothing_on_the_cpu():

@@ -28,7 +28,9 @@ def run_edit(args) -> None:
     if mask is not None:
         edited, mask = retouch.inpaint(editor, picture, mask, prompt, **settings(args))
     else:
-        edited, mask = retouch.edit(editor, picture, prompt, **settings(args))
+        given = settings(args)
+        del given["seed"]  # the noise is the picture's own
+        edited, mask = retouch.edit(editor, picture, prompt, **given)
     if not mask.getbbox():
         warnings.warn("there was nothing to change: the picture is as it was", stacklevel=1)
     save(edited, out)

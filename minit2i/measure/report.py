@@ -4,10 +4,12 @@ Shares of right answers come with n and a 95 % Wilson interval; recall at k, dis
 only. Nothing here is used to train, to tune or to choose.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
+from minit2i.edit import Editor
 from minit2i.errors import InputError
 from minit2i.files import WEIGHTS
 from minit2i.judge import QUESTIONS
@@ -19,6 +21,7 @@ from minit2i.weights import load_model, load_tokenizer
 from .autoencoder import measure_autoencoder
 from .clip import measure_clip
 from .clothes import measure_clothes
+from .edit import measure_edits, measure_seams
 from .scenes import measure_prompts, measure_scenes
 from .shares import REAL_SEED
 from .upscaler import measure_upscaler
@@ -32,7 +35,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
     if n < 2:
         raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
     t2i, clothes = TextToImage.load(folder), TextToImage.load(folder, "denoiser-fashion")
-    judge = load_model("judge", folder)
+    judge, editor = load_model("judge", folder), Editor.load(folder)
     scenes, sheet = measure_scenes(t2i, judge, n, seed)
     real, _ = scene_pictures("held_out", n - n % 2, 64, seed=REAL_SEED)
     return {
@@ -44,6 +47,8 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
         "fashion": measure_clothes(clothes, load_model("judge-fashion", folder), n, seed),
         "clip": measure_clip(Matcher(load_model("clip", folder), load_tokenizer(folder)), n),
         "upscaler": measure_upscaler(t2i.upscaler, max(1, n // 20)),
+        "edits": measure_edits(editor, judge, max(1, n // 4), seed),
+        "extended": measure_seams(editor, max(1, n // 40), seed),
     }, sheet
 
 
@@ -53,7 +58,7 @@ def print_report(result: dict) -> None:
     def line(name: str, entry: dict) -> None:
         low, high = entry["interval"]
         interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
-        print(f"  {name:<34}{100 * entry['value']:6.1f} %   {interval}   n = {entry['n']}")
+        print(f"  {name:<48}{100 * entry['value']:6.1f} %   {interval}   n = {entry['n']}")
 
     print(f"Judged pictures, drawn from words (seed {result['seed']}); 95 % intervals")
     for group in ("held_out", "seen", "ceiling", "shuffled_prompts", "no_words"):
@@ -102,3 +107,20 @@ def print_report(result: dict) -> None:
             f"  {name:<10}PSNR {entry['psnr_ours']:.2f} dB (bicubic {entry['psnr_bicubic']:.2f}), "
             f"SSIM {entry['ssim_ours']:.4f} (bicubic {entry['ssim_bicubic']:.4f}), n = {entry['n']}"
         )
+    print_edits(result, line)
+
+
+def print_edits(result: dict, line: Callable[[str, dict], None]) -> None:
+    """What became of pictures in which one thing was to change."""
+    print("Pictures edited: one thing changed, to a held-out combination")
+    for name, entry in result["edits"].items():
+        for part, says in (("edited", "what was asked"), ("kept", "all else"), ("joint", "both, and intact")):
+            line(f"{name}: {says}", entry[part])
+        notes = [f"moved elsewhere by {entry['moved_elsewhere']:.4f}"]
+        if "known_pixels_changed" in entry:
+            notes.append(f"known pixels changed: {entry['known_pixels_changed']}")
+        if "fit" in entry:
+            notes.append(f"fit {entry['fit']['median']:.1f} dB (median), n = {entry['fit']['n']}")
+        print(f"    {'; '.join(notes)}")
+    seam, n = result["extended"]["seam"], result["extended"]["n"]
+    print(f"Pictures extended: the step across the seam is {seam:.2f} of those beside it, n = {n}")
