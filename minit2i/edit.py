@@ -142,6 +142,7 @@ class Editor:
         of the heat where it is hottest a place needs to be changed. A prompt that asks for nothing new gives
         the picture back as it is. Nothing is left to chance: the noise is the picture's own.
         """
+        self.t2i.warn_of_unknown_words(prompts)
         now, wanted = zip(*self.find(pictures, prompts), strict=True)
         before, after = ([full_caption(scene) for scene in scenes] for scenes in (now, wanted))
         B, t2i, layout = len(pictures), self.t2i, layouts([*now, *wanted])

@@ -26,6 +26,7 @@ from .upscaler import bicubic
 TOWARDS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}  # x and y
 RIM = 3  # pixels of SIDE over which new and old go over into each other
 MOST = 3 / 4  # of a window may be new: the rest says how the picture goes on
+FAR = 16  # windows at most
 ROOM = 0.6  # of a window has to be new for another animal to stand there
 
 
@@ -71,16 +72,21 @@ def extend(
     It is drawn window by window, each of which sees the end of what is there. prompts: what each window
     shows; one, for all of them, or one each from the picture outwards. A window with room for it shows
     another animal, else the one that is there goes on. side: one of TOWARDS.
-    Raises InputError for another side, no prompt, or pixels below 1.
+    Raises InputError for another side, no prompt, pixels below 1, or more than FAR windows.
     """
     if side not in TOWARDS or not prompts or pixels < 1:
         raise InputError(f"say by how many pixels to go {', '.join(TOWARDS)}, and what is to be seen there")
     across = side in ("left", "right")
     breadth, length = (picture.height, picture.width) if across else (picture.width, picture.height)
-    scale = SIDE / breadth
-    known, grow = max(1, round(scale * length)), max(1, round(scale * pixels))
-    size = (known, SIDE) if across else (SIDE, known)
-    strip = _turned(_tensor(editor, picture.resize(size, Image.Resampling.LANCZOS)), side)
+    seen = min(length, breadth)  # of its length: what the first window may look at
+    known, grow = (max(1, round(SIDE / breadth * n)) for n in (seen, pixels))
+    if grow > FAR * SIDE:
+        raise InputError(f"{pixels} pixels are too far: at most {FAR} times the breadth of {breadth} pixels")
+    x, y = TOWARDS[side]
+    left, top = (picture.width - seen if x > 0 else 0), (picture.height - seen if y > 0 else 0)
+    last = picture.crop((left, top, left + (seen if x else breadth), top + (seen if y else breadth)))
+    last = last.resize((known, SIDE) if across else (SIDE, known), Image.Resampling.LANCZOS)
+    strip = _turned(_tensor(editor, last), side)
     if known < SIDE:  # a window is a square: what is at the far end goes on, as around a fitted picture
         strip = F.pad(strip, (SIDE - known, 0, 0, 0), mode="replicate")
     windows = max(math.ceil(grow / (MOST * SIDE)), len(prompts))

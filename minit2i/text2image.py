@@ -77,6 +77,13 @@ class TextToImage:
             return {}
         return {w: difflib.get_close_matches(w, self.words, n=3) for w in words if w not in self.words}
 
+    def warn_of_unknown_words(self, prompts: list[str]) -> None:
+        """A warning for each word of the prompts that training never saw."""
+        for prompt in dict.fromkeys(prompts):
+            for word, near in self.unknown_words(prompt).items():
+                hint = f"; the nearest known: {', '.join(near)}" if near else ""
+                warnings.warn(f"the word {word!r} never occurred in training{hint}", stacklevel=3)
+
     @torch.no_grad()
     def encode(self, captions: list[str]) -> Text:
         """Captions as the denoiser is told them."""
@@ -110,10 +117,7 @@ class TextToImage:
         """
         if style not in (None, *STYLES):
             raise InputError(f"style must be one of {', '.join(STYLES)}, not {style!r}")
-        for prompt in dict.fromkeys(prompts):
-            for word, near in self.unknown_words(prompt).items():
-                hint = f"; the nearest known: {', '.join(near)}" if near else ""
-                warnings.warn(f"the word {word!r} never occurred in training{hint}", stacklevel=2)
+        self.warn_of_unknown_words(prompts)
         config = self.denoiser.config
         cond, uncond = self.encode(prompts + [""] * len(prompts)).halves()
         if config.layout:

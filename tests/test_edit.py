@@ -429,10 +429,11 @@ def test_each_window_shows_what_its_prompt_says(editor, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("side", "pixels", "prompts"), [("north", 9, ["a"]), ("left", 0, ["a"]), ("left", 9, [])]
+    ("side", "pixels", "prompts"),
+    [("north", 9, ["a"]), ("left", 0, ["a"]), ("left", 9, []), ("up", 999, ["a"])],
 )
 def test_an_impossible_extension_is_refused(editor, side, pixels, prompts):
-    with pytest.raises(InputError, match="say by how many pixels"):
+    with pytest.raises(InputError, match="say by how many pixels|too far"):
         retouch.extend(editor, noise_picture(9, 9), prompts, side, pixels)
 
 

@@ -14,21 +14,20 @@ from .shared import check_output, save, shorten
 
 
 def run_vary(args) -> None:
-    out, picture = check_output(args.out), opened(args)
-    editor = Editor.load(args.weights)
+    out, picture = check_output(args.out), open_image(args.image)
+    editor = editor_for(picture, args)
     prompt = shorten(args.prompt, editor.t2i.tokenizer)
     save(retouch.vary(editor, picture, prompt, args.strength, **settings(args)), out)
 
 
 def run_edit(args) -> None:
-    out, picture = check_output(args.out), opened(args)
+    out, picture = check_output(args.out), open_image(args.image)
     mask = open_image(args.mask) if args.mask else None
-    editor = Editor.load(args.weights)
-    prompt = shorten(args.prompt, editor.t2i.tokenizer)
+    editor = editor_for(picture, args)
+    prompt, given = shorten(args.prompt, editor.t2i.tokenizer), settings(args)
     if mask is not None:
-        edited, mask = retouch.inpaint(editor, picture, mask, prompt, **settings(args))
+        edited, mask = retouch.inpaint(editor, picture, mask, prompt, **given)
     else:
-        given = settings(args)
         del given["seed"]  # the noise is the picture's own
         edited, mask = retouch.edit(editor, picture, prompt, **given)
     if not mask.getbbox():
@@ -37,23 +36,22 @@ def run_edit(args) -> None:
 
 
 def run_extend(args) -> None:
-    out, picture = check_output(args.out), opened(args)
+    out, picture = check_output(args.out), open_image(args.image)
     sides = [side for side in retouch.TOWARDS if getattr(args, side)]
     if len(sides) != 1:
         raise InputError(f"say how far to go with one of --{', --'.join(retouch.TOWARDS)}")
-    editor, far = Editor.load(args.weights), getattr(args, sides[0])
+    editor, far = editor_for(picture, args), getattr(args, sides[0])
     prompts = [shorten(prompt, editor.t2i.tokenizer) for prompt in args.prompts]
     save(retouch.extend(editor, picture, prompts, sides[0], far, **settings(args)), out)
 
 
-def opened(args) -> Image.Image:
-    """The picture to start from; says what becomes of one that is no square of SIDE pixels."""
-    picture = open_image(args.image)
+def editor_for(picture: Image.Image, args) -> Editor:
+    """The editor; says what becomes of a picture that is no square of SIDE pixels."""
+    editor = Editor.load(args.weights)
     if picture.size != (SIDE, SIDE):
         size = f"{picture.width}x{picture.height}"
-        message = f"{args.image} is fitted into {SIDE}x{SIDE} to draw on it, and comes back as {size}"
-        warnings.warn(message, stacklevel=1)
-    return picture
+        warnings.warn(f"{args.image}, {size}, is drawn on at {SIDE}x{SIDE} and enlarged again", stacklevel=1)
+    return editor
 
 
 def settings(args) -> dict:
