@@ -105,7 +105,7 @@ def check(name: str, answer: Any) -> None:
 
 
 def load(lesson: str) -> dict[str, Test]:
-    """The exercises of a lesson, "00" to "07"; none for another."""
+    """The exercises of a lesson, such as "07"; none for another."""
     name = f"{__name__}.lesson_{lesson}"
     try:
         return importlib.import_module(name).EXERCISES
