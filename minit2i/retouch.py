@@ -92,7 +92,7 @@ def extend(
     strip = _turned(_tensor(editor, last), side)
     if known < SIDE:  # a window is a square: what is at the far end goes on, as around a fitted picture
         strip = F.pad(strip, (SIDE - known, 0, 0, 0), mode="replicate")
-    for i in tqdm(range(windows), "windows", leave=False, delay=1):
+    for i in tqdm(range(windows), "windows", leave=False, disable=None):
         prompt, new = prompts[min(i, len(prompts) - 1)], min(step, grow - i * step)
         strip = torch.cat([strip, _window(editor, strip[..., -SIDE:], prompt, side, new, **settings)], dim=-1)
     beyond = to_pil(_turned(strip[..., -grow:], side, back=True))[0]
