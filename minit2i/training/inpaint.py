@@ -51,7 +51,7 @@ class InpaintRecipe(Recipe):
     windows that look beyond the edge of a picture."""
 
     batch: int = 32
-    minutes: float = 28
+    minutes: float = 20
     lr: float = 2e-3
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder", "denoiser")
 

@@ -30,7 +30,7 @@ class ReaderRecipe(Recipe):
     """Scenes of the training split, softened a little, half of them with a part covered in grey."""
 
     batch: int = 64
-    minutes: float = 4
+    minutes: float = 3
     lr: float = 2e-3
     place: float = 20.0  # how much it counts where the head is
     needs: ClassVar[tuple[str, ...]] = ("clip",)
