@@ -110,7 +110,8 @@ class PromptToPrompt:
 
     A batch holds the B first prompts and then the B second ones, and under guidance as many empty ones
     before them. What places ask of places is the first picture's, and so is what they ask of words that both
-    prompts have; new words keep what they get, and each place's weights are brought back to a sum of 1.
+    prompts have; new words keep what they get, and each place's weights are brought back to a sum of 1. A
+    place that asked little but words that are gone keeps its own weights.
     Source: Hertz et al. 2023, section 3.
     """
 
@@ -136,8 +137,10 @@ class PromptToPrompt:
         groups = weights.unflatten(0, (-1, 2, B)).clone()  # (1 or 2, 2, B, h, P, P + M); words are the last
         groups[:-1, 1] = groups[:-1, 0]  # the empty prompts are the same
         first, second = groups[-1]
+        own = second.clone()
         second[..., :P] = first[..., :P]
         for b, (old, new) in enumerate(self.shared):
             second[b, :, :, [P + j for j in new]] = first[b, :, :, [P + j for j in old]]
-        second /= second.sum(dim=-1, keepdim=True)
+        total = second.sum(dim=-1, keepdim=True)
+        second.copy_(torch.where(total > 0.1, second / total.clamp(min=0.1), own))
         return groups.flatten(0, 2)

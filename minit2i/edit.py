@@ -138,12 +138,13 @@ class Editor:
         kept: float = 0.5,
         guidance_scale: float = 1.5,
         steps: int = 25,
-        threshold: float = 0.35,
+        threshold: float = 0.03,
     ) -> Edited:
         """Change the pictures to what the prompts say; what to change, and where, is found from the words.
 
-        kept: for how much of the way, from pure noise, attention is the first picture's. threshold: how much
-        of the heat where it is hottest a place needs to be changed. A prompt that asks for nothing new gives
+        kept: for how much of the way, from pure noise, attention is the first picture's. threshold: how warm,
+        beside the warmest place, a place has to be that may change; of these, what comes out another shade
+        is changed, with what is close to it. A prompt that asks for nothing new gives
         the picture back as it is. Nothing is left to chance: the noise is the picture's own.
         """
         if guidance_scale == 0:
@@ -172,8 +173,9 @@ class Editor:
                 around=lambda denoise: keep(exchange.around(denoise)),
             )[B:]
         warm = self._changed(watch, before, after)
-        masks = F.interpolate(warm[:, None], pictures.shape[-2:], mode="bilinear") > threshold
-        masks = masks.to(pictures)
+        may = F.interpolate(warm[:, None], pictures.shape[-2:], mode="bilinear") > threshold
+        does = (drawn - pictures).abs().amax(dim=1, keepdim=True) > 0.25
+        masks = dilated(may.to(drawn), 3) * dilated(does.to(drawn), 2)
         return Edited(lay_into(pictures, same_light(pictures, drawn, masks), masks), masks, warm)
 
     def _noise_of(self, z: Tensor, captions: list[str], layout: Tensor, steps: int) -> Tensor:
@@ -182,7 +184,9 @@ class Editor:
         told = {"layout": layout.to(z.device)} if self.t2i.denoiser.config.layout else {}
         clamp = self.t2i.autoencoder is None
         denoise = guided(self.t2i.denoiser, self.t2i.schedule, cond, uncond, 1, clamp, **told)
-        return invert(denoise, z, self.t2i.schedule, steps)
+        noise = invert(denoise, z, self.t2i.schedule, steps, rounds=1)
+        # Brought to strength 1, as samplers expect it: for a strange picture it comes out stronger
+        return noise / noise.std(dim=(1, 2, 3), keepdim=True)
 
     def _changed(self, watch: Watch, before: list[str], after: list[str]) -> Tensor:
         """Where the words look that only one of the two captions has: (B, side, side), from 0 to 1."""

@@ -59,7 +59,7 @@ def edit_task(split: str, n: int, seed: int = REAL_SEED) -> Task:
 def measure_edits(editor: Editor, judge: Judge, n: int, seed: int, split: str = "held_out") -> dict:
     """Change one thing in each of n pictures, in every way that we have."""
     task = edit_task(split, n)
-    prompts = [full_caption(scene) for scene in task.wanted]
+    prompts = [said_in_full(scene) for scene in task.wanted]
     ways: dict[str, Callable[[Tensor, Tensor, list[str], int], Tensor]] = {
         f"mask, {way}": lambda x, m, p, i, way=way: editor.inpaint(x, m, p, way, seed=i) for way in WAYS
     }
@@ -80,6 +80,12 @@ def measure_edits(editor: Editor, judge: Judge, n: int, seed: int, split: str = 
         if name in ("mask, trained", "words alone", "drawn afresh"):
             result[name]["fit"] = quantiles(fit_psnr(drawn, task.wanted))
     return result
+
+
+def said_in_full(scene: Scene) -> str:
+    """A full caption, which also says that there are no glasses: what an edit is not told stays."""
+    text = full_caption(scene)
+    return f"{text} and no glasses" if scene.eyewear == "none" else text
 
 
 def in_fifties(way: Callable, task: Task, prompts: list[str], seed: int, what: str) -> Tensor:
