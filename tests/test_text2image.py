@@ -93,7 +93,7 @@ def test_a_layout_that_is_given_takes_the_place_of_chance(latent):
 
 def test_the_style_is_what_the_caller_says_or_else_the_prompt_or_else_chance(latent):
     def style(prompt, style=None, seed=0):
-        [layout] = latent._layouts([prompt], seed, style).tolist()
+        [layout] = latent.layouts([prompt], seed, style).tolist()
         return scenes.STYLES[layout.index(1.0)]
 
     assert {style("a cat", seed=seed) for seed in range(20)} == set(scenes.STYLES)
