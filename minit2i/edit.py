@@ -21,7 +21,7 @@ from .attend import PromptToPrompt, Watch, controlled, heat, pairs
 from .captions import full_caption
 from .errors import InputError
 from .files import WEIGHTS
-from .fitted import dilated, lay_into, same_light
+from .fitted import dilated, eroded, lay_into, same_light
 from .guidance import guided
 from .reading import Reader, asked, read
 from .samplers import Denoise, invert
@@ -138,7 +138,7 @@ class Editor:
         kept: float = 0.5,
         guidance_scale: float = 1.5,
         steps: int = 25,
-        threshold: float = 0.03,
+        threshold: float = 0.02,
     ) -> Edited:
         """Change the pictures to what the prompts say; what to change, and where, is found from the words.
 
@@ -175,7 +175,8 @@ class Editor:
         warm = self._changed(watch, before, after)
         may = F.interpolate(warm[:, None], pictures.shape[-2:], mode="bilinear") > threshold
         does = (drawn - pictures).abs().amax(dim=1, keepdim=True) > 0.25
-        masks = dilated(may.to(drawn), 3) * dilated(does.to(drawn), 2)
+        closed = eroded(dilated(does.to(drawn), 7), 4)  # small gaps are filled, and a rim is added
+        masks = dilated(may.to(drawn), 3) * closed
         return Edited(lay_into(pictures, same_light(pictures, drawn, masks), masks), masks, warm)
 
     def _noise_of(self, z: Tensor, captions: list[str], layout: Tensor, steps: int) -> Tensor:
@@ -195,7 +196,8 @@ class Editor:
             shared = pairs(self.t2i.tokenizer, *both)
             for half, text, known in zip((0, len(before)), both, shared, strict=True):
                 new = [i for i in range(len(self.t2i.tokenizer.encode(text))) if i not in known]
-                warm.append(heat(maps[half + b], new))
+                each = [heat(maps[half + b], [i]) for i in new] or [heat(maps[half + b], [])]
+                warm.append(torch.stack(each).amax(dim=0))
         return torch.stack(warm).unflatten(0, (-1, 2)).amax(dim=1)
 
 
