@@ -202,34 +202,51 @@ class UNet(nn.Module):
         text: Text | None = None,
         layout: Tensor | None = None,
         seen: Tensor | None = None,
+        control: list[Tensor] | None = None,
     ) -> Tensor:
         """x_t: (B, C, H, W); t: (B,) int64; text: of the same batch. Returns the prediction, shaped as x_t.
 
-        layout: (B, config.layout), all zero where it is left to chance. seen: (B, config.seen, H, W). H and W
-        must be multiples of patch * 2^(levels - 1).
+        layout: (B, config.layout), all zero where it is left to chance. seen: (B, config.seen, H, W).
+        control: what to add to each skip and to the middle, see control.py. H and W must be multiples of
+        patch * 2^(levels - 1).
         """
+        embedding = self.embed(t, text, layout)
+        x, skips = self.way_down(self.entered(x_t, layout, seen), embedding, text)
+        if control is not None:
+            skips = [skip + more for skip, more in zip(skips, control, strict=False)]
+            x = x + control[-1]
+        for block in self.up:
+            x = block(x, skips, embedding, text)
+        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
+        return self.conv_out(torch.cat([x, x_t], dim=1))
+
+    def embed(self, t: Tensor, text: Text | None, layout: Tensor | None) -> Tensor:
+        """Time, text and layout as one vector, which modulates every block: (B, E)."""
         embedding = self.time(timestep_embedding(t, self.config.widths[0]))  # (B, E)
         if self.pooled is not None:
             pooled = F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1] ** 0.5
             embedding = embedding + self.pooled(pooled)
         if layout is not None:
             embedding = embedding + self.layout(layout)
-        embedding = F.silu(embedding)
+        return F.silu(embedding)
 
+    def entered(self, x_t: Tensor, layout: Tensor | None, seen: Tensor | None = None) -> Tensor:
+        """What the first block works on: the noisy picture, where its places are, and what is shown beside
+        it, (B, widths[0], H/patch, W/patch)."""
         x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
         if layout is not None:
             x = x + self.frame(frame_waves(layout[:, -3:], *x.shape[2:]))
         if seen is not None:
             x = x + self.seen(F.pixel_unshuffle(seen, self.config.patch))
+        return x
+
+    def way_down(self, x: Tensor, embedding: Tensor, text: Text | None) -> tuple[Tensor, list[Tensor]]:
+        """Down and across: what the way up begins with, and the skips that it will see again."""
         skips = [x]
         for block in self.down:
             x, seen = block(x, embedding, text)
             skips += seen
-        x = self.middle(x, embedding)
-        for block in self.up:
-            x = block(x, skips, embedding, text)
-        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
-        return self.conv_out(torch.cat([x, x_t], dim=1))
+        return self.middle(x, embedding), skips
 
 
 def denoising_loss(
