@@ -16,7 +16,7 @@ from .judge import warp
 
 
 def crude_drawings(pictures: Tensor, generator: Generator) -> Tensor:
-    """A crude drawing of each picture (B, 3, 64, 64) in [-1, 1]: two in three are blobs, the others outlines."""
+    """A crude drawing of each picture (B, 3, 64, 64) in [-1, 1]: two in three of blobs, others of lines."""
     rng = python_rng(generator)
     wobbly = warp(pictures, 2.5 * one_each(pictures, generator), generator)
     drawn = [outlines(one, rng) if rng.random() < 1 / 3 else blobs(one, rng) for one in to_pil(wobbly)]
