@@ -144,8 +144,8 @@ def test_the_same_prompt_with_kept_attention_is_the_same_picture(editor, guidanc
     free = one_step(editor.t2i, [CAT, DOG], off, around=off.around, **told)
     assert_close(free, one_step(editor.t2i, [CAT, DOG], **told), atol=1e-4, rtol=1e-4)
     assert_close(kept[0], free[0], atol=1e-4, rtol=1e-4)  # the first picture is its own
-    assert (kept[1] - free[1]).abs().max() > 1e-3
-    assert (kept[1] - kept[0]).abs().max() > 1e-3  # new words are still heard
+    assert (kept[1] - free[1]).abs().max() > 2e-4
+    assert (kept[1] - kept[0]).abs().max() > 2e-4  # new words are still heard
 
 
 def test_exchanged_weights_are_the_first_pictures_and_sum_to_1(editor):
@@ -177,21 +177,18 @@ def test_going_back_repeats_all_steps_but_the_last(sampler, again):
     steps = list(trajectory(denoise, (1, 3, 8, 8), Schedule.cosine(), **settings))
     assert [step.t for step in steps] == sorted({*asked}, reverse=True)
     assert len(steps) == 5 and len(asked) == 5 + 4 * again
-    assert torch.equal(steps[-1].x_prev, steps[-1].x_0_hat)
+    assert_close(steps[-1].x_prev, steps[-1].x_0_hat)
     with pytest.raises(ValueError, match="again"):
         next(trajectory(denoise, (1, 3, 8, 8), Schedule.cosine(), again=-1))
 
 
 def test_going_back_has_the_noise_of_its_time():
-    # Data N(0, I): the ideal guess is sqrt(alpha_bar) x_t, and x_t is N(0, I) at all times, however often one
-    # goes back.
+    # If all pictures are grey, the ideal guess is grey, and x_t is noise alone, however often one goes back.
     schedule = Schedule.cosine()
-
-    def ideal(x_t, t):
-        return schedule.alpha_bar[t][:, None, None, None].sqrt() * x_t
-
-    for step in trajectory(ideal, (4, 3, 32, 32), schedule, sampler="ddpm", steps=10, again=2):
-        assert abs(step.x_t.std() - 1) < 0.05
+    grey = torch.zeros(4, 3, 32, 32)
+    for step in trajectory(lambda x_t, t: grey, grey.shape, schedule, sampler="ddpm", steps=10, again=2):
+        expected = (1 - schedule.alpha_bar[step.t]).sqrt()
+        assert abs(step.x_t.std() / expected - 1) < 0.03
 
 
 def test_a_multistep_solver_forgets_its_last_guess_when_it_goes_back(monkeypatch):
@@ -212,7 +209,7 @@ def test_the_noise_that_is_found_draws_the_picture_again(editor):
     def smooth(x_t, t):  # any guess that changes little with x_t
         return 0.9 * schedule.alpha_bar[t][:, None, None, None].sqrt() * x_t.tanh()
 
-    x_0 = 0.5 * torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    x_0 = 1.2 * torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.6
     noise = invert(smooth, x_0, schedule, steps=20, rounds=20)
     again = sample(smooth, x_0.shape, schedule, sampler="ddim", steps=20, noise=noise)
     assert_close(again, x_0, atol=1e-3, rtol=1e-3)
@@ -362,7 +359,7 @@ def test_an_edit_changes_where_its_mask_says_and_nowhere_else(editor, pictures):
     for found in editor.find(pictures, ["", ""]):
         assert found.now == found.wanted
     colours = ["red" if f.now.colour != "red" else "blue" for f in editor.find(pictures, ["", ""])]
-    edited = editor.edit(pictures, [f"a {colour} crown" for colour in colours], steps=3)
+    edited = editor.edit(pictures, [f"a {colour} crown" for colour in colours], steps=3, threshold=0.9)
     known = edited.masks.expand_as(pictures) == 0
     assert known.any() and edited.masks.any()
     assert torch.equal(edited.pictures[known], pictures[known])
