@@ -29,6 +29,7 @@ from minit2i.weights import fingerprint, load_model, load_tokenizer
 
 from .editing import run_edit as run_edit
 from .editing import run_extend as run_extend
+from .editing import run_sketch as run_sketch
 from .editing import run_vary as run_vary
 from .shared import check_output, pictures_in, save, say_device, shorten, show
 
@@ -42,6 +43,7 @@ USES = {  # what to do with the weights that `train` has put into FOLDER; else M
     'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
     "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',
     "inpaint": 'minit2i edit picture.png "a cat wearing a red crown" --mask mask.png --weights FOLDER',
+    "sketch": 'minit2i sketch drawing.png "a cat wearing a red crown" --weights FOLDER',
     "reader": 'minit2i edit picture.png "a cat wearing a red crown" --weights FOLDER',
     "upscaler": "minit2i upscale small.png --weights FOLDER",
 }

@@ -1,4 +1,4 @@
-"""The commands that start from a picture: vary, edit, extend."""
+"""The commands that start from a picture: vary, edit, extend, sketch."""
 
 import warnings
 
@@ -7,8 +7,9 @@ from PIL import Image
 from minit2i import retouch
 from minit2i.edit import Editor
 from minit2i.errors import InputError
-from minit2i.fitted import SIDE
-from minit2i.pictures import open_image
+from minit2i.fitted import SIDE, Fitted
+from minit2i.pictures import open_image, to_pil, to_tensor
+from minit2i.sketch import Sketcher
 
 from .shared import check_output, save, shorten
 
@@ -43,6 +44,15 @@ def run_extend(args) -> None:
     editor, far = editor_for(picture, args), getattr(args, sides[0])
     prompts = [shorten(prompt, editor.t2i.tokenizer) for prompt in args.prompts]
     save(retouch.extend(editor, picture, prompts, sides[0], far, **settings(args)), out)
+
+
+def run_sketch(args) -> None:
+    out, drawing = check_output(args.out), open_image(args.drawing)
+    sketcher = Sketcher.load(args.weights)
+    prompt = shorten(args.prompt, sketcher.t2i.tokenizer)
+    x = to_tensor(Fitted(drawing).square, size=sketcher.t2i.size)
+    small = sketcher.draw(x, [prompt], args.strength, **settings(args))
+    save(to_pil(sketcher.t2i.enlarge(small, SIDE))[0], out)
 
 
 def editor_for(picture: Image.Image, args) -> Editor:
