@@ -9,7 +9,6 @@ Papers: Ronneberger et al. 2015 (U-Net), Ho et al. 2020 (DDPM), Rombach et al. 2
 Shapes: B batch, C channels, H W height and width, L text tokens, D width of a text token, E embedding.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,10 +17,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .clip import Text
-from .layers import Attention, ResidualBlock, timestep_embedding
+from .layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding
 from .schedule import Schedule
-
-WAVES = 4  # how many, of doubling frequency, say where a place lies within a frame
 
 
 @dataclass(frozen=True)
@@ -54,27 +51,6 @@ class UNetConfig:
     def schedule(self) -> Schedule:
         """The noise schedule that the denoiser is trained with, and has to be asked with."""
         return Schedule.cosine().shifted(self.log_snr_shift)
-
-
-def frame_waves(frame: Tensor, H: int, W: int) -> Tensor:
-    """Where each place lies within a frame: sines and cosines of its coordinates, (B, 4 WAVES, H, W).
-
-    A convolution does the same everywhere and does not know where it is; what is drawn in a frame moves and
-    grows with it. frame: (B, 3), x and y of its middle and its size, as fractions of the picture; all 0 if it
-    is left to chance, and then the waves are 0 too.
-    Sources: Liu et al. 2018 (CoordConv), Tancik et al. 2020 (why waves, not bare coordinates).
-    """
-    x, y, size = frame[:, :, None].unbind(1)  # (B, 1) each
-    across, down = ((torch.arange(n, device=frame.device) + 0.5) / n - 0.5 for n in (W, H))
-    # u = (place - x) / size, from -1/2 to 1/2 within the frame
-    known = size > 0
-    u, v = ((place - middle) / size.where(known, 1) for place, middle in ((across, x), (down, y)))
-    waves = []
-    for k in range(WAVES):
-        # sin(2^k pi u), cos(2^k pi u): half a wave across the frame, one, two, ...
-        for angle in (2**k * math.pi * u[:, None, :], 2**k * math.pi * v[:, :, None]):
-            waves += [part.expand(-1, H, W) for part in (angle.sin(), angle.cos())]
-    return torch.stack(waves, dim=1) * known[:, :, None, None]
 
 
 class TextAttention(nn.Module):
