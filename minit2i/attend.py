@@ -76,6 +76,8 @@ def columns_of(tokenizer: Tokenizer, text: str) -> list[tuple[str, list[int]]]:
     columns, at = [], 1  # the start token comes first
     for word in words_of(text):
         count = len(tokenizer.encode_word(word))
+        if at + count > tokenizer.context - 1:  # no room for it before the end token
+            break
         columns.append((word, list(range(at, at + count))))
         at += count
     return columns

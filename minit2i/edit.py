@@ -28,13 +28,13 @@ from .samplers import Denoise, invert
 from .scenes import Scene
 from .text2image import TextToImage
 from .unet import UNet
-from .weights import load_model
+from .weights import find, load_model
 
 WAYS = ("trained", "replace", "repaint")
 
 
 class Found(NamedTuple):
-    """What a picture shows, what a prompt makes of it, and the square of the head in both."""
+    """What a picture shows, and what a prompt makes of it, with the head in the same place."""
 
     now: Scene
     wanted: Scene
@@ -62,7 +62,9 @@ class Editor:
     def load(cls, folder: str | Path = WEIGHTS) -> "Editor":
         """Load the weights from `folder`, and what is not there from the shipped ones. Raises InputError if
         some are missing, damaged, or do not belong together."""
-        return cls(TextToImage.load(folder), load_model("reader", folder), load_model("inpaint", folder))
+        home = find("denoiser", folder).parent  # with the denoiser come CLIP and the autoencoder
+        others = (load_model(name, folder, beside=home) for name in ("reader", "inpaint"))
+        return cls(TextToImage.load(folder), *others)
 
     def find(self, pictures: Tensor, prompts: list[str]) -> list[Found]:
         """What each picture shows, and what its prompt makes of it: heads stay where they are."""
@@ -77,7 +79,8 @@ class Editor:
         """Noise the pictures to a time t and draw them from there: (B, 3, S, S).
 
         strength: t / T. With 0 they come back as they are; with 1 nothing is left of them, the layout
-        included; between, the head stays about where it is. settings: those of `TextToImage.steps`.
+        included; between, the head stays about where it is. settings: those of `TextToImage.steps`, but
+        for the style, which a prompt can name.
         Raises InputError if strength is not from 0 to 1. Source: Meng et al. 2022 (SDEdit).
         """
         if not 0 <= strength <= 1:
@@ -99,7 +102,8 @@ class Editor:
 
         What is covered is not looked at. Known pixels come back as they are. way: "trained", by a denoiser
         that sees what is known; "replace", by ours, whose guess is replaced there in each step; "repaint",
-        the same with each step repeated, so that both parts come to agree. Raises InputError for another.
+        the same with each step repeated, so that both parts come to agree. settings: as for `vary`.
+        Raises InputError for another way.
         """
         if way not in WAYS:
             raise InputError(f"way must be one of {', '.join(WAYS)}, not {way!r}")
@@ -108,7 +112,7 @@ class Editor:
             settings["layout"] = self._layouts(blank, masks, prompts, settings.get("seed", 0))
         if way == "trained":
             seen = seen_by(self.t2i, pictures, masks)
-            drawn = self.inpainting.draw(prompts, seen=seen, **settings)
+            drawn = self.inpainting.draw(prompts, told={"seen": seen}, **settings)
         else:
             around = keeping(self.t2i.encode_pictures(blank), self._touched(masks))
             again = 4 if way == "repaint" else 0
@@ -142,16 +146,21 @@ class Editor:
         of the heat where it is hottest a place needs to be changed. A prompt that asks for nothing new gives
         the picture back as it is. Nothing is left to chance: the noise is the picture's own.
         """
+        if guidance_scale == 0:
+            raise InputError("from words alone there has to be guidance: a scale above 0")
         self.t2i.warn_of_unknown_words(prompts)
         now, wanted = zip(*self.find(pictures, prompts), strict=True)
         before, after = ([full_caption(scene) for scene in scenes] for scenes in (now, wanted))
+        if before == after:
+            nothing = torch.zeros_like(pictures[:, :1])
+            return Edited(pictures, nothing, nothing[:, 0])
         B, t2i, layout = len(pictures), self.t2i, layouts([*now, *wanted])
         z = t2i.encode_pictures(pictures)
         noise = self._noise_of(z, before, layout[:B], steps)
         exchange = PromptToPrompt(t2i.tokenizer, before, after, until=round((1 - kept) * t2i.schedule.T))
         watch = Watch(2 * B)
-        first = torch.arange(2 * B, device=z.device).view(-1, 1, 1, 1) >= B  # the first half is known
-        keep = keeping(torch.cat([z, z]), first.float())
+        second = torch.arange(2 * B, device=z.device).view(-1, 1, 1, 1) >= B  # the first ones are known
+        keep = keeping(torch.cat([z, z]), second.float())
         with controlled(t2i.denoiser, lambda weights: watch(exchange(weights))):
             drawn = t2i.draw(
                 before + after,
@@ -170,8 +179,9 @@ class Editor:
     def _noise_of(self, z: Tensor, captions: list[str], layout: Tensor, steps: int) -> Tensor:
         """The noise from which our denoiser draws these latents, told what they show."""
         cond, uncond = self.t2i.encode(captions + [""] * len(captions)).halves()
-        told = {"layout": layout.to(z.device)}
-        denoise = guided(self.t2i.denoiser, self.t2i.schedule, cond, uncond, 1, clamp=False, **told)
+        told = {"layout": layout.to(z.device)} if self.t2i.denoiser.config.layout else {}
+        clamp = self.t2i.autoencoder is None
+        denoise = guided(self.t2i.denoiser, self.t2i.schedule, cond, uncond, 1, clamp, **told)
         return invert(denoise, z, self.t2i.schedule, steps)
 
     def _changed(self, watch: Watch, before: list[str], after: list[str]) -> Tensor:
@@ -193,7 +203,7 @@ def layouts(scenes) -> Tensor:
 def keeping(known: Tensor, masks: Tensor) -> Callable[[Denoise], Denoise]:
     """Around a denoiser: where masks (B, 1, H, H) are 0, its guess is what is known, (B, Z, H, H).
 
-    The noise there stays what it was, so x_t is what noising the known part gives.
+    With samplers that draw no new noise, x_t there is then the known part with the noise it had at first.
     """
 
     def around(denoise: Denoise) -> Denoise:

@@ -19,28 +19,21 @@ SIDE = 256  # of the square, in pixels
 class Fitted:
     """A picture in a square of SIDE pixels: its shorter side filled up with what is at its edges."""
 
-    def __init__(self, picture: Image.Image):
+    def __init__(self, picture: Image.Image, resample: Image.Resampling = Image.Resampling.LANCZOS):
         """picture: RGB or grey ("L"), of any size."""
-        self.width, self.height = picture.size
-        self.side = max(picture.size)
-        self.left, self.top = (self.side - self.width) // 2, (self.side - self.height) // 2
-        around = (
-            (self.top, self.side - self.height - self.top),
-            (self.left, self.side - self.width - self.left),
-        )
-        pixels = np.asarray(picture)
-        pixels = np.pad(pixels, (*around, (0, 0))[: pixels.ndim], mode="edge")
-        self.square = resized(Image.fromarray(pixels), SIDE)
+        self.size = picture.size
+        shape = [max(1, round(SIDE * n / max(picture.size))) for n in picture.size]
+        small = picture if picture.size == (*shape,) else picture.resize(shape, resample)
+        self.left, self.top = ((SIDE - n) // 2 for n in shape)
+        self.right, self.bottom = self.left + shape[0], self.top + shape[1]
+        around = ((self.top, SIDE - self.bottom), (self.left, SIDE - self.right), (0, 0))
+        pixels = np.asarray(small)
+        self.square = Image.fromarray(np.pad(pixels, around[: pixels.ndim], mode="edge"))
 
     def back(self, square: Image.Image) -> Image.Image:
         """A square of SIDE pixels -> a picture of the size of the one that was given."""
-        box = self.left, self.top, self.left + self.width, self.top + self.height
-        return resized(square, self.side).crop(box)
-
-
-def resized(picture: Image.Image, side: int) -> Image.Image:
-    """A square picture at another size; the same one if it has this size already."""
-    return picture if picture.width == side else picture.resize((side, side), Image.Resampling.LANCZOS)
+        inner = square.crop((self.left, self.top, self.right, self.bottom))
+        return inner if inner.size == self.size else inner.resize(self.size, Image.Resampling.LANCZOS)
 
 
 def to_mask(picture: Image.Image) -> Image.Image:
@@ -59,8 +52,9 @@ def dilated(mask: Tensor, radius: int) -> Tensor:
 
 
 def softened(mask: Tensor, rim: int) -> Tensor:
-    """A mask (B, 1, H, W) that rises from 0 to 1 over so many pixels within its edge."""
-    return torch.stack([eroded(mask, radius) for radius in range(rim + 1)]).mean(dim=0)
+    """A mask (B, 1, H, W) that rises from 0 to 1 over so many pixels within its edge, or over fewer."""
+    share = torch.stack([eroded(mask, radius) for radius in range(rim + 1)]).mean(dim=0)
+    return share / dilated(share, rim).clamp(min=1e-6)  # by the largest nearby: 1, but where it is thin
 
 
 def lay_into(known: Tensor, drawn: Tensor, mask: Tensor, rim: int = 0) -> Tensor:
@@ -86,8 +80,9 @@ def same_light(known: Tensor, drawn: Tensor, mask: Tensor) -> Tensor:
     weight = (1 - mask) * (-(off.square().mean(dim=1, keepdim=True)) / 0.1**2).exp()
 
     def spread(x: Tensor) -> Tensor:
-        for _ in range(3):  # three boxes in a row are nearly a bell
-            x = F.avg_pool2d(x, 2 * radius + 1, stride=1, padding=radius)
+        for _ in range(3):  # three boxes in a row are nearly a bell; each first across, then down
+            x = F.avg_pool2d(x, (1, 2 * radius + 1), stride=1, padding=(0, radius))
+            x = F.avg_pool2d(x, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
         return x
 
     return (drawn + spread(weight * off) / (spread(weight) + 1e-3)).clamp(-1, 1)

@@ -76,7 +76,8 @@ class Attention(nn.Module):
 
     With a context, tokens of both kinds stand in one softmax: self- and cross-attention at once
     (Saharia et al. 2022, appendix D). `control`, if set, is shown the weights of the mean and returns those
-    to use: (B, heads, L, L+M), each row with sum 1. Source: Vaswani et al. 2017, equation 1.
+    to use: (B, heads, L, L+M), each row with sum 1; not with `causal`.
+    Source: Vaswani et al. 2017, equation 1.
     """
 
     def __init__(self, width: int, heads: int, context_width: int | None = None):

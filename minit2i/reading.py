@@ -1,55 +1,26 @@
-"""From a picture, and from words, back to a scene: what is to be seen, where the head is, what is asked for.
+"""From a picture, and from words, back to a scene: what is to be seen, and what is asked for.
 
-Who changes a picture has to know what is in it. CLIP's image tower has learnt to see; what its tokens know
-is read off by a small network. What a prompt asks for is looked up in lists of words, and whatever it leaves
-open stays as it is.
+What a picture shows is read by a network (reader.py). What a prompt asks for is looked up in lists of words,
+and whatever it leaves open stays as it is.
 
-Shapes: B pictures, L D tokens of CLIP's image tower and their width.
+Shapes: B pictures.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .captions import WORDS
 from .clip import CLIP
 from .clutter import WORDING
 from .device import device_of
+from .reader import Reader
 from .render import framed
 from .scenes import ATTRIBUTES, COLOURS, Scene
 from .tokenizer import words_of
-
-HEAD = 3  # numbers that say where a head is: left, top and side of its square, as fractions of the picture
-
-
-@dataclass(frozen=True)
-class ReaderConfig:
-    """Sizes of a reader; `answers`: how many values each attribute of a scene has."""
-
-    tokens: int = 16
-    token_width: int = 160
-    hidden: int = 256
-    answers: tuple[int, ...] = tuple(len(values) for values in ATTRIBUTES.values())
-
-
-class Reader(nn.Module):
-    """CLIP's image tokens of a picture, side by side, through two layers: what it shows, and where."""
-
-    def __init__(self, config: ReaderConfig):
-        super().__init__()
-        self.config = config
-        width = config.tokens * config.token_width
-        self.layers = nn.Sequential(
-            nn.Linear(width, config.hidden), nn.SiLU(), nn.Linear(config.hidden, sum(config.answers) + HEAD)
-        )
-
-    def forward(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
-        """(B, L, D) -> the logits of each attribute, (B, values) each, and the head's square, (B, HEAD)."""
-        *logits, head = self.layers(tokens.flatten(1)).split([*self.config.answers, HEAD], dim=1)
-        return logits, head
 
 
 @torch.no_grad()
@@ -96,32 +67,45 @@ def plain(text: str) -> str:
     return " ".join(words_of(text))
 
 
+DENIED = r"(?: (?:no|without|minus|remove|take off)(?: (?:a|an|any|the|its))?)"
+
+
+@lru_cache(maxsize=1000)
 def said(prompt: str) -> dict[str, str]:
     """What a prompt says of a scene: {"animal": "cat", "headwear": "crown", "colour": "red"}.
 
-    Words are looked up, the longest first; what is in no list is not understood. A colour before a
-    "background" is that of the background, any other that of the hat.
+    Words are looked up, the longest first; what is in no list is not understood. A colour beside a word for
+    the background is that of the background, one before an animal is its own, any other that of the hat.
     """
     text, names, found = f" {plain(prompt)} ", vocabulary(), {}
 
-    def take(attribute: str, pattern: str = "{}") -> None:
+    def take(attribute: str, before: str = "", after: str = "") -> None:
         nonlocal text
         for way in sorted(names[attribute], key=len, reverse=True):
-            match = re.search(pattern.format(re.escape(f" {way} ")), text)
+            if f" {way} " not in text:
+                continue
+            match = re.search(f"({before}) {re.escape(way)}{after} ", text)
             if match:
                 found[attribute] = names[attribute][way]
-                text = text[: match.start()] + " , " + text[match.end() :]
+                if before == f"{DENIED}?" and match[1]:
+                    found[attribute] = "none"
+                text = f"{text[: match.start()]} , {text[match.end() :]}"
                 return
 
     places = "|".join(sorted({re.escape(plain(word)) for word in WORDING["background"]}))
-    take("background", f"{{}}(?=(?:{places}) )")  # "green wall"
-    for before, after in (way.split("{}") for way in WORDING["only colour"]):
+    colours = "|".join(map(re.escape, names["colour"]))
+    take("background", after=f" (?:{places})")  # "green wall"
+    if "background" not in found:
+        take("background", before=f" (?:{places})(?: is| to| :| in| =)?")  # "the wall is green"
+    for start, end in (way.split("{}") for way in WORDING["only colour"]):
         if "background" not in found:  # "with green behind it"
-            take("background", f"(?<={re.escape(plain(before))}){{}}(?={re.escape(plain(after))})")
-    for attribute in ("eyewear", "headwear", "colour", "animal"):
-        take(attribute)
-    if "style" not in found:
-        take("style")
+            ends = plain(end) and f" {re.escape(plain(end))}"
+            take("background", before=f" {re.escape(plain(start))}", after=ends)
+    take("animal", before=f"(?: (?:{colours}))?")
+    for attribute in ("eyewear", "headwear"):
+        take(attribute, before=f"{DENIED}?")
+    take("colour")
+    take("style")
     if found.get("headwear") == "none":
         found["colour"] = "none"
     return found

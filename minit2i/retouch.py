@@ -9,17 +9,17 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageChops
 from torch import Tensor
+from tqdm import tqdm
 
 from .device import device_of
 from .edit import Editor, layouts
 from .errors import InputError
 from .fitted import SIDE, Fitted, lay_into, same_light, softened, to_mask
-from .pictures import to_pil, to_tensor
+from .pictures import MAX_PIXELS, as_rgb, to_pil, to_tensor
 from .scenes import Scene
 from .upscaler import bicubic
 
@@ -32,12 +32,10 @@ ROOM = 0.6  # of a window has to be new for another animal to stand there
 
 def vary(editor: Editor, picture: Image.Image, prompt: str, strength: float, **settings) -> Image.Image:
     """A variation of a picture, of the same size; see `Editor.vary`."""
-    fitted = Fitted(picture)
-    if not round(strength * editor.t2i.schedule.T):
-        return picture
-    return fitted.back(
-        _large(editor, editor.vary(_small(editor, fitted.square), [prompt], strength, **settings))
-    )
+    fitted = Fitted(as_rgb(picture))
+    small = _small(editor, fitted.square)
+    drawn = editor.vary(small, [prompt], strength, **settings)
+    return picture if drawn is small else fitted.back(to_pil(editor.t2i.enlarge(drawn, SIDE))[0])
 
 
 def inpaint(
@@ -47,21 +45,22 @@ def inpaint(
 
     Returns the picture, and the mask as it was understood.
     """
-    mask = to_mask(mask.resize(picture.size, Image.Resampling.BILINEAR))
+    picture, mask = as_rgb(picture), to_mask(mask.resize(picture.size, Image.Resampling.BILINEAR))
     if not mask.getbbox():
         return picture, mask
-    fitted, square = Fitted(picture), Fitted(mask).square
-    masks = F.max_pool2d((_tensor(editor, square, "L") > 0).float(), SIDE // editor.t2i.size)
-    drawn = editor.inpaint(_small(editor, fitted.square), masks, [prompt], **settings)
-    return _brought_back(editor, fitted, drawn, picture, mask), mask
+    small = _small(editor, Fitted(picture).square)
+    masks = F.max_pool2d(_covered(editor, mask), SIDE // editor.t2i.size)
+    return _brought_back(editor, editor.inpaint(small, masks, [prompt], **settings), picture, mask), mask
 
 
 def edit(editor: Editor, picture: Image.Image, prompt: str, **settings) -> tuple[Image.Image, Image.Image]:
     """Change a picture to what the prompt says; see `Editor.edit`. Returns it and where it was changed."""
+    picture = as_rgb(picture)
     fitted = Fitted(picture)
-    pictures, masks, _ = editor.edit(_small(editor, fitted.square), [prompt], **settings)
-    mask = to_mask(fitted.back(to_pil(F.interpolate(2 * masks - 1, (SIDE, SIDE), mode="bilinear"))[0]))
-    return _brought_back(editor, fitted, pictures, picture, mask), mask
+    edited = editor.edit(_small(editor, fitted.square), [prompt], **settings)
+    masks = F.interpolate(2 * edited.masks - 1, (SIDE, SIDE), mode="bilinear")
+    mask = to_mask(fitted.back(to_pil(masks)[0]))
+    return _brought_back(editor, edited.pictures, picture, mask), mask
 
 
 def extend(
@@ -72,16 +71,20 @@ def extend(
     It is drawn window by window, each of which sees the end of what is there. prompts: what each window
     shows; one, for all of them, or one each from the picture outwards. A window with room for it shows
     another animal, else the one that is there goes on. side: one of TOWARDS.
-    Raises InputError for another side, no prompt, pixels below 1, or more than FAR windows.
+    Raises InputError for another side, no prompt or too many, pixels below 1, or too large a picture.
     """
     if side not in TOWARDS or not prompts or pixels < 1:
         raise InputError(f"say by how many pixels to go {', '.join(TOWARDS)}, and what is to be seen there")
-    across = side in ("left", "right")
+    picture, across = as_rgb(picture), side in ("left", "right")
     breadth, length = (picture.height, picture.width) if across else (picture.width, picture.height)
     seen = min(length, breadth)  # of its length: what the first window may look at
     known, grow = (max(1, round(SIDE / breadth * n)) for n in (seen, pixels))
-    if grow > FAR * SIDE:
-        raise InputError(f"{pixels} pixels are too far: at most {FAR} times the breadth of {breadth} pixels")
+    step = min(round(MOST * SIDE), math.ceil(grow / len(prompts)))
+    windows = math.ceil(grow / step)
+    if windows > FAR or (length + pixels) * breadth > MAX_PIXELS:
+        raise InputError(f"{pixels} pixels are too far for a picture of {picture.width}x{picture.height}")
+    if len(prompts) > windows:
+        raise InputError(f"{len(prompts)} prompts are too many for {pixels} pixels")
     x, y = TOWARDS[side]
     left, top = (picture.width - seen if x > 0 else 0), (picture.height - seen if y > 0 else 0)
     last = picture.crop((left, top, left + (seen if x else breadth), top + (seen if y else breadth)))
@@ -89,10 +92,8 @@ def extend(
     strip = _turned(_tensor(editor, last), side)
     if known < SIDE:  # a window is a square: what is at the far end goes on, as around a fitted picture
         strip = F.pad(strip, (SIDE - known, 0, 0, 0), mode="replicate")
-    windows = max(math.ceil(grow / (MOST * SIDE)), len(prompts))
-    ends = np.linspace(0, grow, windows + 1).round().astype(int)
-    for i, new in enumerate(np.diff(ends).tolist()):
-        prompt = prompts[min(i, len(prompts) - 1)]
+    for i in tqdm(range(windows), "windows", leave=False, disable=None):
+        prompt, new = prompts[min(i, len(prompts) - 1)], min(step, grow - i * step)
         strip = torch.cat([strip, _window(editor, strip[..., -SIDE:], prompt, side, new, **settings)], dim=-1)
     beyond = to_pil(_turned(strip[..., -grow:], side, back=True))[0]
     beyond = beyond.resize((pixels, breadth) if across else (breadth, pixels), Image.Resampling.LANCZOS)
@@ -104,7 +105,7 @@ def _window(editor: Editor, end: Tensor, prompt: str, side: str, new: int, **set
     found = editor.find(_shrunk(editor, _turned(end, side, back=True)), [prompt])[0]
     scene = amid_the_new if new >= ROOM * SIDE else left_behind
     layout = layouts([scene(found.wanted, side, new / SIDE)])
-    known = F.pad(end[..., new:], (0, new))
+    known = F.pad(end[..., new:], (0, new, 0, 0), mode="replicate")
     mask = torch.zeros_like(known[:, :1])
     mask[..., -new:] = 1
     known, mask = (_turned(part, side, back=True) for part in (known, mask))
@@ -160,17 +161,15 @@ def _small(editor: Editor, square: Image.Image) -> Tensor:
     return _shrunk(editor, _tensor(editor, square))
 
 
-def _large(editor: Editor, small: Tensor) -> Image.Image:
-    return to_pil(editor.t2i.enlarge(small, SIDE))[0]
+def _covered(editor: Editor, mask: Image.Image) -> Tensor:
+    """A mask in its square (1, 1, SIDE, SIDE): 1 where anything white is."""
+    return (_tensor(editor, Fitted(mask, Image.Resampling.BOX).square, "L") > -1).float()
 
 
-def _brought_back(
-    editor: Editor, fitted: Fitted, drawn: Tensor, picture: Image.Image, mask: Image.Image
-) -> Image.Image:
+def _brought_back(editor: Editor, drawn: Tensor, picture: Image.Image, mask: Image.Image) -> Image.Image:
     """What was drawn small, at the picture's size, laid into it where the mask is white."""
-    square = Fitted(mask).square
-    known, masks = _tensor(editor, fitted.square), (_tensor(editor, square, "L") > 0).float()
-    large = same_light(known, editor.t2i.enlarge(drawn, SIDE), masks)
+    fitted, masks = Fitted(picture), _covered(editor, mask)
+    large = same_light(_tensor(editor, fitted.square), editor.t2i.enlarge(drawn, SIDE), masks)
     share = fitted.back(to_pil(2 * softened(masks, RIM) - 1)[0])
     share = ImageChops.darker(share, mask)  # enlarging blurs the edge: never beyond it
     return Image.composite(fitted.back(to_pil(large)[0]), picture, share)

@@ -179,8 +179,9 @@ def sample(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedul
 def invert(denoise: Denoise, x_0: Tensor, schedule: Schedule, steps: int = 25, rounds: int = 3) -> Tensor:
     """Find the noise from which "ddim" with as many steps draws this picture: walk its steps backwards.
 
-    x_0: (B, C, H, W). rounds: a step needs the guess at the noisier x_t, which is not known yet: it is taken
-    for x_prev at first, and corrected so often. Returns x_T, shaped as x_0. Raises ValueError as `timesteps`.
+    x_0: (B, C, H, W). rounds: a step needs the guess at the noisier x_t, which is not known yet: x_prev is
+    taken for it in the first round, and what came out of the round before in each further one.
+    Returns x_T, shaped as x_0. Raises ValueError as `timesteps`.
     Sources: Song et al. 2021, section 4.3; Pan et al. 2023 (the rounds).
     """
     x_prev, alpha_bar_prev = x_0, 1.0

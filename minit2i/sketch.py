@@ -18,7 +18,7 @@ from .errors import InputError
 from .files import WEIGHTS
 from .scenes import LAYOUT
 from .text2image import TextToImage
-from .weights import load_model
+from .weights import find, load_model
 
 
 class Sketcher:
@@ -31,7 +31,8 @@ class Sketcher:
     def load(cls, folder: str | Path = WEIGHTS) -> "Sketcher":
         """Load the weights from `folder`, and what is not there from the shipped ones. Raises InputError if
         some are missing, damaged, or do not belong together."""
-        return cls(TextToImage.load(folder), load_model("sketch", folder))
+        home = find("denoiser", folder).parent  # with the denoiser come CLIP and the autoencoder
+        return cls(TextToImage.load(folder), load_model("sketch", folder, beside=home))
 
     def draw(self, drawings: Tensor, prompts: list[str], strength: float = 1.0, **settings) -> Tensor:
         """One small picture a drawing: (B, 3, S, S) in [-1, 1].
@@ -46,7 +47,7 @@ class Sketcher:
             return t2i.draw(prompts, **settings)
         denoiser = Controlled(t2i.denoiser, self.branch, strength).eval()
         drawer = TextToImage(t2i.clip, t2i.tokenizer, denoiser, None, t2i.words, t2i.autoencoder)
-        told = {"layout": torch.zeros(len(prompts), LAYOUT), "drawing": drawings.to(on)}
+        told = {"layout": torch.zeros(len(prompts), LAYOUT), "told": {"drawing": drawings.to(on)}}
         return drawer.draw(prompts, **told | settings)
 
 

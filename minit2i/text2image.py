@@ -103,7 +103,7 @@ class TextToImage:
         style: str | None = None,
         layout: Tensor | None = None,
         around: Callable[[Denoise], Denoise] | None = None,
-        **told: Tensor,
+        told: dict[str, Tensor] | None = None,
     ) -> Iterator[Step]:
         """Dream one small picture a prompt and yield each step, (B, Z, H, H); see `trajectory`, and `decode`.
 
@@ -111,7 +111,7 @@ class TextToImage:
         noise it gets. noise, again: see `trajectory`. style: one of STYLES; by chance if not given, as place
         and size are. layout: all three, (B, LAYOUT), see `Scene.layout`; for a denoiser that is told it.
         around: is given the denoiser, words and guidance included, and returns the one to sample with. told:
-        what else the network is given.
+        what else the network is given, by name.
         Raises InputError for another style, and the sampler's ValueError for bad settings. Warns of words
         that training never saw.
         """
@@ -120,6 +120,7 @@ class TextToImage:
         self.warn_of_unknown_words(prompts)
         config = self.denoiser.config
         cond, uncond = self.encode(prompts + [""] * len(prompts)).halves()
+        told = dict(told or {})
         if config.layout:
             told["layout"] = self.layouts(prompts, seed, style) if layout is None else layout
         told = {name: value.to(device_of(self.denoiser)) for name, value in told.items()}

@@ -23,7 +23,7 @@ from .device import device
 from .errors import InputError
 from .files import WEIGHTS, write_file
 from .judge import Judge, JudgeConfig
-from .reading import Reader, ReaderConfig
+from .reader import Reader, ReaderConfig
 from .tokenizer import Tokenizer
 from .unet import UNet, UNetConfig
 from .upscaler import Upscaler, UpscalerConfig
@@ -85,9 +85,10 @@ def read_card(path: str | Path) -> dict:
     return json.loads(_read_header(Path(path))["card"])
 
 
-def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
+def load_model(name: str, folder: str | Path = WEIGHTS, beside: str | Path | None = None) -> nn.Module:
     """Build the network of this name, one of NETWORKS, and fill it from `folder` or from the shipped weights.
 
+    beside: where the others are that it is to work with, if that is not its own folder.
     Returns it in eval mode, float32, on `device()`. Raises InputError if the file is missing, is no weights
     file, is damaged, does not fit the network, or was trained with other weights than the ones beside it.
     """
@@ -107,7 +108,7 @@ def load_model(name: str, folder: str | Path = WEIGHTS) -> nn.Module:
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not hold weights for {network.__name__}: {reason}") from error
-    home = path.parent
+    home = path.parent if beside is None else beside
     for other, wanted in needs.items():
         if fingerprint(other, home) != wanted:
             raise InputError(

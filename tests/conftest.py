@@ -7,7 +7,7 @@ import torch
 
 from minit2i import weights
 from minit2i.clip import CLIP, CLIPConfig
-from minit2i.reading import Reader, ReaderConfig
+from minit2i.reader import Reader, ReaderConfig
 from minit2i.tokenizer import Tokenizer
 from minit2i.unet import UNet, UNetConfig
 from minit2i.upscaler import Upscaler, UpscalerConfig

@@ -9,7 +9,8 @@ from torch.testing import assert_close
 from minit2i.captions import full_caption
 from minit2i.measure.wording import read_wording
 from minit2i.pictures import to_float
-from minit2i.reading import Reader, ReaderConfig, asked, read, said
+from minit2i.reader import Reader, ReaderConfig
+from minit2i.reading import asked, read, said
 from minit2i.render import framed, layout
 from minit2i.scenes import ATTRIBUTES, HEADWEAR, draw_scene
 from minit2i.training.batches import scene_pictures
@@ -33,6 +34,11 @@ from minit2i.weights import load_model
         ),
         ("a polar bear", {"animal": "polar bear"}),
         ("no glasses", {"eyewear": "none"}),
+        ("without sunglasses", {"eyewear": "none"}),
+        ("remove the crown", {"headwear": "none", "colour": "none"}),
+        ("the background is pink", {"background": "pink"}),
+        ("change the wall to dark blue", {"background": "navy"}),
+        ("a black cat in a red cap", {"animal": "cat", "headwear": "baseball cap", "colour": "red"}),
         ("in noto style", {"style": "noto"}),
         ("a category of dogma", {}),
         ("", {}),
@@ -85,7 +91,7 @@ def test_what_is_left_open_stays_as_it_is():
     assert (bare.headwear, bare.colour) == ("none", "none")
 
 
-def test_a_reader_says_all_and_agrees_with_itself():
+def test_a_reader_answers_every_question():
     torch.manual_seed(0)
     reader = Reader(ReaderConfig(tokens=4, token_width=8, hidden=16))
     logits, heads = reader(torch.randn(5, 4, 8))

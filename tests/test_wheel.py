@@ -46,7 +46,14 @@ def test_a_wheel_draws_the_cat(installed):
 
 
 @pytest.mark.parametrize(
-    "command", [["train", "clip", "--steps", "1"], ["data"], ["evaluate"], ["search", "something sad"]]
+    "command",
+    [
+        ["train", "clip", "--steps", "1"],
+        ["data"],
+        ["evaluate"],
+        ["search", "something sad"],
+        ["vary", "x.png", "a cat"],
+    ],
 )
 def test_what_needs_the_data_says_so_in_one_line(installed, command):
     run, _ = installed

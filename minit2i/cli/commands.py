@@ -27,10 +27,6 @@ from minit2i.tokenizer import words_of
 from minit2i.upscaler import upscale
 from minit2i.weights import fingerprint, load_model, load_tokenizer
 
-from .editing import run_edit as run_edit
-from .editing import run_extend as run_extend
-from .editing import run_sketch as run_sketch
-from .editing import run_vary as run_vary
 from .shared import check_output, pictures_in, save, say_device, shorten, show
 
 USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
@@ -168,6 +164,30 @@ def run_upscale(args) -> None:
         raise InputError(f"{args.image}: too large, at most {MAX_PIXELS / 16e6} megapixels can be enlarged")
     model = load_model("upscaler", args.weights)
     save(to_pil(upscale(model, to_tensor(picture).to(device_of(model))))[0], out)
+
+
+def run_vary(args) -> None:
+    from . import editing  # here, for an installed minit2i draws without the data that editing needs
+
+    editing.run_vary(args)
+
+
+def run_edit(args) -> None:
+    from . import editing  # as above
+
+    editing.run_edit(args)
+
+
+def run_extend(args) -> None:
+    from . import editing  # as above
+
+    editing.run_extend(args)
+
+
+def run_sketch(args) -> None:
+    from . import editing  # as above
+
+    editing.run_sketch(args)
 
 
 def run_evaluate(args) -> None:

@@ -147,7 +147,7 @@ warmth_test = compare(
         ),
         "only the first head is looked at": lambda weights, columns: warmth(weights[:1], columns),
         "the first token is taken, whatever the word is": lambda weights, columns: weights.mean(dim=0)[:, 0],
-        "each place is compared with all words: this is its share among the tokens of the word alone": (
+        "each place is divided by its own total, so that all become 1": (
             lambda weights, columns: torch.ones(weights.shape[1])
         ),
     },

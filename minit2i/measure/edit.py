@@ -45,9 +45,11 @@ def edit_task(split: str, n: int, seed: int = REAL_SEED) -> Task:
     before = []
     for i, scene in enumerate(wanted):
         rng, name = random.Random(f"edit {seed} {i}"), CHANGES[i % len(CHANGES)]
+        if scene.headwear == "none":
+            name = "eyewear"
         others = [v for v in ATTRIBUTES[name] if v != getattr(scene, name)]
         if name in ("colour", "headwear"):
-            others.remove("none")
+            others = [v for v in others if v != "none"]
         before.append(framed(replace(scene, **{name: rng.choice(others)}), layout(scene)[0][2:]))
         changes.append(name)
     first, second = render_all(before), render_all(wanted)
@@ -74,7 +76,7 @@ def measure_edits(editor: Editor, judge: Judge, n: int, seed: int, split: str = 
         moved = (drawn - task.pictures).abs() * (1 - task.masks)
         result[name]["moved_elsewhere"] = (moved.sum() / (3 * (1 - task.masks).sum())).item()
         if name.startswith("mask"):
-            result[name]["known_pixels_changed"] = int((moved > 0).sum())
+            result[name]["known_pixels_changed"] = int((moved > 0).any(dim=1).sum())
         if name in ("mask, trained", "words alone", "drawn afresh"):
             result[name]["fit"] = quantiles(fit_psnr(drawn, task.wanted))
     return result

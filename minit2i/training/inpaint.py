@@ -12,11 +12,12 @@ from torch import Generator, Tensor
 from minit2i.captions import full_caption
 from minit2i.clutter import meaningless_words
 from minit2i.device import device_of
-from minit2i.edit import seen_by
+from minit2i.edit import layouts, seen_by
 from minit2i.fitted import lay_into
 from minit2i.pictures import to_float, to_pil
 from minit2i.prompts import prompt
-from minit2i.render import framed, layout
+from minit2i.render import framed
+from minit2i.render import layout as placed
 from minit2i.retouch import ROOM, TOWARDS, amid_the_new, left_behind
 from minit2i.scenes import COLOURS, EYEWEAR, HEADWEAR, Scene, draw_scene
 from minit2i.text2image import TextToImage
@@ -74,12 +75,9 @@ class InpaintRecipe(Recipe):
                 else prompt(scene, rng, data.meaningless).text
                 for scene in scenes
             ]
-            layouts = torch.tensor([scene.layout() for scene in scenes])
-            left_out = one_each(layouts, generator)[..., 0, 0] < DenoiserRecipe.left_out  # (B, 1)
-            told = {
-                "layout": layouts.masked_fill(left_out, 0.0).to(on),
-                "seen": seen_by(t2i, pictures, masks),
-            }
+            layout = layouts(scenes)
+            left_out = one_each(layout, generator)[..., 0, 0] < DenoiserRecipe.left_out  # (B, 1)
+            told = {"layout": layout.masked_fill(left_out, 0.0).to(on), "seen": seen_by(t2i, pictures, masks)}
             text = t2i.encode(drop_captions(captions, rng))
             x_0 = t2i.encode_pictures(pictures)
         settings = DenoiserRecipe.weighting, DenoiserRecipe.bell
@@ -92,7 +90,7 @@ class InpaintRecipe(Recipe):
         parts = t2i.clip, t2i.tokenizer, model, None, t2i.words, t2i.autoencoder
         x, masks, scenes = new_batch(16, Generator().manual_seed(2))
         x, masks = x.to(device_of(model)), masks.to(device_of(model))
-        told = {"layout": torch.tensor([scene.layout() for scene in scenes]), "seen": seen_by(t2i, x, masks)}
+        told = {"layout": layouts(scenes), "told": {"seen": seen_by(t2i, x, masks)}}
         drawn = TextToImage(*parts).draw([full_caption(scene) for scene in scenes], **told)
         return grid(to_pil(torch.cat([x, x * (1 - masks), drawn])), columns=16, side=64)
 
@@ -115,7 +113,7 @@ def new_batch(count: int, generator: Generator) -> Covered:
 
 def changed_scene(scene: Scene, rng: random.Random) -> Scene:
     """The scene with another hat, another colour of it or other eyewear, the head where it is."""
-    head = layout(scene)[0][2:]
+    head = placed(scene)[0][2:]
     other = replace(scene, headwear=rng.choice(HEADWEAR), colour=rng.choice(COLOURS))
     if rng.random() < 0.3:
         other = replace(scene, eyewear=rng.choice(EYEWEAR))

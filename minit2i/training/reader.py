@@ -12,7 +12,8 @@ from torch import Generator, Tensor
 from minit2i.clip import CLIP
 from minit2i.device import device_of
 from minit2i.pictures import to_float, to_pil
-from minit2i.reading import Reader, ReaderConfig, read
+from minit2i.reader import Reader, ReaderConfig
+from minit2i.reading import read
 from minit2i.render import layout
 from minit2i.scenes import ATTRIBUTES, Scene
 from minit2i.viz import grid
