@@ -7,6 +7,7 @@ export function pad(el, { side, ground, palette, use }) {
     node.append(...children);
     return node;
   };
+  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab would take Ctrl+Z before we see it
   const canvas = make("canvas", { width: side, height: side, tabIndex: 0 });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Your drawing. Draw with the mouse or a finger; Ctrl+Z takes a stroke back.");
@@ -34,15 +35,18 @@ export function pad(el, { side, ground, palette, use }) {
   };
   const place = (event) => {
     const box = canvas.getBoundingClientRect();
-    const scale = side / box.width;
-    return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+    const x = event.clientX - box.left - canvas.clientLeft;
+    const y = event.clientY - box.top - canvas.clientTop;
+    return [(x * side) / canvas.clientWidth, (y * side) / canvas.clientHeight];
   };
   const undo = () => {
     strokes.pop();
     paint();
   };
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button || !event.isPrimary) return; // a palm, a second finger, the other mouse button
     event.preventDefault();
+    said.textContent = "";
     canvas.focus();
     canvas.setPointerCapture(event.pointerId); // so that a stroke may leave the canvas and come back
     stroke = { colour, width, points: [place(event)] };
@@ -50,13 +54,13 @@ export function pad(el, { side, ground, palette, use }) {
     paint();
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!stroke) return;
+    if (!stroke || !event.isPrimary) return;
     stroke.points.push(place(event));
     paint();
   });
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (stroke = null));
-  canvas.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key === "z") {
+  el.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
       event.preventDefault();
       event.stopPropagation(); // the notebook would undo a cell
       undo();
@@ -113,7 +117,7 @@ export function pad(el, { side, ground, palette, use }) {
   paint();
 }
 
-// What anywidget calls: the drawing becomes the Python object's `drawing`.
+// What anywidget calls: the drawing becomes the Python object's `url`.
 export default {
   render({ model, el }) {
     const settings = { side: model.get("side"), ground: model.get("ground"), palette: model.get("palette") };

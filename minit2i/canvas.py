@@ -62,8 +62,8 @@ class DrawingPad:
             return
         # In a frame of its own, where its script may run and can touch nothing else
         frame = (
-            f'<iframe sandbox="allow-scripts allow-downloads" width="{self.side + 40}" '
-            f'height="{self.side + 160}" style="border: 0" srcdoc="{html.escape(page(self.side))}"></iframe>'
+            f'<div role="img" aria-label="A pad to draw on"><iframe title="A pad to draw on" sandbox="allow-scripts allow-downloads" width="{self.side + 40}" '
+            f'height="{self.side + 160}" style="border: 0" srcdoc="{html.escape(page(self.side))}"></iframe></div>'
         )
         display(HTML(frame))
 

@@ -1,6 +1,7 @@
 """A drawing decides where: the branch begins as nothing, learns alone, and heeds what it is shown."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Generator
@@ -12,12 +13,12 @@ from minit2i.captions import full_caption
 from minit2i.control import Branch, Controlled
 from minit2i.errors import InputError
 from minit2i.judge import verdicts
-from minit2i.pictures import to_float, to_pil
+from minit2i.pictures import to_float
 from minit2i.scenes import draw_scene
 from minit2i.sketch import Sketcher, box_of, overlap
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import python_rng, render_all, scene_pictures
-from minit2i.training.drawings import areas, blobs, crude_drawings, missing, outlines
+from minit2i.training.drawings import boxes, crude_drawings, misheard
 from minit2i.training.loop import Training
 from minit2i.training.sketch import anywhere
 from minit2i.unet import UNet, UNetConfig, denoising_loss
@@ -115,44 +116,34 @@ def test_overlap_is_what_two_boxes_share():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_drawing_is_crude_and_yet_of_its_scene(seed):
-    generator = Generator().manual_seed(seed)
-    rng = python_rng(generator)
-    shown = [anywhere(draw_scene(seed, i), rng) for i in range(24)]
+def test_a_drawing_is_crude_and_yet_where_its_scene_is(seed):
+    rng = python_rng(Generator().manual_seed(seed))
+    shown = [anywhere(draw_scene(seed, i), rng) for i in range(40)]
+    drawn = crude_drawings(shown, Generator().manual_seed(seed))
+    assert drawn.shape == (40, 3, 64, 64) and drawn.abs().max() <= 1
+    assert torch.equal(drawn, crude_drawings(shown, Generator().manual_seed(seed)))
     pictures = to_float(render_all(shown))
-    drawn = crude_drawings(pictures, generator)
-    assert drawn.shape == pictures.shape and drawn.abs().max() <= 1
-    assert torch.equal(drawn, crude_drawings(pictures, again(seed, shown)))
-    over = overlap(box_of(drawn), box_of(pictures))
-    assert over.median() > 0.8  # where it is
-    assert ((drawn - pictures).abs().mean(dim=(1, 2, 3)) > 0.02).all()  # but not what it looks like
+    assert overlap(box_of(drawn), box_of(pictures)).median() > 0.75
+    assert ((drawn - pictures).abs().mean(dim=(1, 2, 3)) > 0.01).all()
 
 
-def again(seed: int, shown: list) -> Generator:
-    generator = Generator().manual_seed(seed)
-    rng = python_rng(generator)
-    for scene in shown:
-        anywhere(scene, rng)
-    return generator
-
-
-def test_blobs_have_few_colours_and_outlines_two():
-    picture = to_pil(to_float(scene_pictures("train", 1, 64, seed=3)[0]))[0]
+def test_drawings_say_where_and_not_what():
     rng = python_rng(Generator().manual_seed(0))
-    for _ in range(10):
-        numbers, _ = areas(picture, rng)
-        assert 2 <= len(np.unique(numbers)) <= 7
-        assert len(blobs(picture, rng).getcolors()) <= 7
-        assert len(outlines(picture, rng).getcolors()) == 2
+    scene = draw_scene(1, 2)
+    heard = [misheard(scene, rng) for _ in range(500)]
+    for name, low, high in (("colour", 0.25, 0.45), ("headwear", 0.04, 0.15), ("animal", 0.05, 0.15)):
+        other = sum(getattr(s, name) != getattr(scene, name) for s in heard) / 500
+        assert low < other < high, name
+    assert all(s.layout() == scene.layout() for s in heard)
 
 
-def test_now_and_then_a_piece_is_missing():
-    rng = python_rng(Generator().manual_seed(0))
-    full = torch.ones(300, 3, 64, 64)
-    full[:, :, 0, 0] = -1
-    holes = (missing(full, rng) == -1).float().sum(dim=(1, 2, 3)) > 3
-    assert 60 < holes.sum() < 140
-    assert (full[:, :, 1:] == 1).all()  # what was given is not changed
+def test_the_pieces_of_a_scene_are_where_they_are_drawn():
+    scene = replace(draw_scene(1, 2), headwear="crown", colour="red", eyewear="glasses", background="white")
+    found = boxes(scene)
+    assert found.keys() == {"head", "eyes", "hat"}
+    whole = box_of(to_float(render_all([scene])))[0]
+    around = torch.tensor([*found["head"], *found["hat"]]).view(2, 4)
+    assert_close(torch.cat([around[:, :2].amin(0), around[:, 2:].amax(0)]), whole, atol=0.04, rtol=0)
 
 
 def test_scenes_stand_anywhere_and_stay_inside():
@@ -169,7 +160,7 @@ def test_shipped_weights_follow_drawings():
     sketcher, judge = Sketcher.load(), load_model("judge")
     pixels, shown = scene_pictures("held_out", 24, 64, seed=33)
     pictures = to_float(pixels)
-    drawings = crude_drawings(pictures, Generator().manual_seed(0))
+    drawings = crude_drawings(shown, Generator().manual_seed(0))
     drawn = sketcher.draw(drawings, [full_caption(scene) for scene in shown])
     assert overlap(box_of(drawn), box_of(pictures)).mean() > 0.75
     assert verdicts(judge, drawn, shown)["animal"].float().mean() > 0.85

@@ -30,7 +30,7 @@ def both(numbers: Tensor) -> Tensor:
 
 
 lines_test = compare(
-    lines,
+    lambda numbers: lines(numbers),
     [(torch.tensor([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 3, 2]]),), ((noise(7, 5) * 2).round().long(),)],
     {
         "only neighbours to the right are compared": lambda numbers: lines(numbers, below=False),

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from tqdm import tqdm
 
 from minit2i.captions import full_caption
+from minit2i.device import device
 from minit2i.edit import Editor
 from minit2i.judge import Judge, verdicts
 from minit2i.pictures import to_float
@@ -31,7 +32,7 @@ def measure_sketches(
     shown = [anywhere(draw_scene(REAL_SEED, i, split), rng) for i in range(n)]
     asked = [replace(scene, colour=rng.choice(COLOURS)) if i % 2 else scene for i, scene in enumerate(shown)]
     pictures = to_float(render_all(shown))
-    drawings = crude_drawings(pictures, Generator().manual_seed(REAL_SEED))
+    drawings = crude_drawings(shown, Generator().manual_seed(REAL_SEED)).to(device())
     boxes, prompts = box_of(pictures), [full_caption(scene) for scene in asked]
     other = torch.tensor([a.colour != b.colour for a, b in zip(asked, shown, strict=True)])
     ways: dict[str, Callable[[Tensor, list[str], int], Tensor]] = {

@@ -1,4 +1,4 @@
-"""Crude drawings of scenes, as a child makes them: a blob for a head, a blob for a hat, or just their outlines.
+"""Crude drawings of scenes, as a child makes them: a blob for a head, a blob for a hat, or outlines.
 
 Two kinds. Most are drawn anew from where the pieces of a scene are: an ellipse, a triangle, a stroke, in
 roughly the right place and roughly the right colour, with things left out. The others are pictures spoilt:
@@ -38,7 +38,7 @@ def crude_drawings(scenes: list[Scene], generator: Generator) -> Tensor:
 
 
 def misheard(scene: Scene, rng: random.Random) -> Scene:
-    """The scene as somebody draws it who cares for places only: in two of five with another colour of the hat,
+    """The scene as somebody draws it who cares for places only: two in five with another colour of the hat,
     now and then with another hat or animal. So a drawing says where, and words say what."""
     if scene.headwear != "none" and rng.random() < 0.4:
         scene = replace(scene, colour=rng.choice(COLOURS))

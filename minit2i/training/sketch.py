@@ -45,7 +45,7 @@ class SketchRecipe(Recipe):
         scenes = [anywhere(scene, rng) for scene in new_scenes(self.batch, generator)]
         with torch.no_grad():
             pictures = to_float(render_all(scenes).to(on))
-            drawings = crude_drawings(pictures, generator)
+            drawings = crude_drawings(scenes, generator).to(on)
             captions = [
                 full_caption(scene)
                 if rng.random() < DenoiserRecipe.in_full
@@ -65,13 +65,13 @@ class SketchRecipe(Recipe):
         rng = python_rng(generator)
         scenes = [anywhere(scene, rng) for scene in new_scenes(16, generator)]
         pictures = to_float(render_all(scenes).to(device_of(model)))
-        drawings = crude_drawings(pictures, generator)
+        drawings = crude_drawings(scenes, generator).to(device_of(model))
         drawn = Sketcher(data.t2i, model).draw(drawings, [full_caption(scene) for scene in scenes])
         return grid(to_pil(torch.cat([pictures, drawings, drawn])), columns=16, side=64)
 
 
 def anywhere(scene: Scene, rng) -> Scene:
     """The scene at any place and of any size, for who draws does not keep to the middle."""
-    size = rng.uniform(0.45, 0.95)
+    size = rng.uniform(0.55, 0.95)
     room = (1 - size) / 2
     return replace(scene, x=rng.uniform(-room, room), y=rng.uniform(-room, room), size=size)
