@@ -62,9 +62,11 @@ class DrawingPad:
             return
         # In a frame of its own, where its script may run and can touch nothing else
         frame = (
-            f'<div role="img" aria-label="A pad to draw on"><iframe title="A pad to draw on" sandbox="allow-scripts allow-downloads" width="{self.side + 40}" '
-            f'height="{self.side + 160}" style="border: 0" srcdoc="{html.escape(page(self.side))}"></iframe></div>'
+            f'<iframe title="A pad to draw on" sandbox="allow-scripts allow-downloads" '
+            f'width="{self.side + 40}" height="{self.side + 160}" style="border: 0" '
+            f'srcdoc="{html.escape(page(self.side))}"></iframe>'
         )
+        frame = f'<div role="img" aria-label="A pad to draw on">{frame}</div>'
         display(HTML(frame))
 
     def picture(self, path: str | Path | None = None) -> Image.Image:

@@ -143,7 +143,8 @@ def test_the_pieces_of_a_scene_are_where_they_are_drawn():
     assert found.keys() == {"head", "eyes", "hat"}
     whole = box_of(to_float(render_all([scene])))[0]
     around = torch.tensor([*found["head"], *found["hat"]]).view(2, 4)
-    assert_close(torch.cat([around[:, :2].amin(0), around[:, 2:].amax(0)]), whole, atol=0.04, rtol=0)
+    reach = torch.cat([around[:, :2].amin(0), around[:, 2:].amax(0)]).float()
+    assert_close(reach, whole, atol=0.04, rtol=0)
 
 
 def test_scenes_stand_anywhere_and_stay_inside():
