@@ -144,8 +144,8 @@ class Editor:
 
         kept: for how much of the way, from pure noise, attention is the first picture's. threshold: how warm,
         beside the warmest place, a place has to be that may change; of these, what comes out another shade
-        is changed, with what is close to it. A prompt that asks for nothing new gives
-        the picture back as it is. Nothing is left to chance: the noise is the picture's own.
+        is changed, with what is close to it. A prompt that asks for nothing new gives the picture back as it
+        is; a style is no such thing. Nothing is left to chance: the noise is the picture's own.
         """
         if guidance_scale == 0:
             raise InputError("from words alone there has to be guidance: a scale above 0")

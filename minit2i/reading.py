@@ -79,16 +79,15 @@ def said(prompt: str) -> dict[str, str]:
     """
     text, names, found = f" {plain(prompt)} ", vocabulary(), {}
 
-    def take(attribute: str, before: str = "", after: str = "") -> None:
+    def take(attribute: str, before: str = "", after: str = "", deniable: bool = False) -> None:
         nonlocal text
+        before = f"{DENIED}?" if deniable else before
         for way in sorted(names[attribute], key=len, reverse=True):
             if f" {way} " not in text:
                 continue
             match = re.search(f"({before}) {re.escape(way)}{after} ", text)
             if match:
-                found[attribute] = names[attribute][way]
-                if before == f"{DENIED}?" and match[1]:
-                    found[attribute] = "none"
+                found[attribute] = "none" if deniable and match[1] else names[attribute][way]
                 text = f"{text[: match.start()]} , {text[match.end() :]}"
                 return
 
@@ -103,7 +102,7 @@ def said(prompt: str) -> dict[str, str]:
             take("background", before=f" {re.escape(plain(start))}", after=ends)
     take("animal", before=f"(?: (?:{colours}))?")
     for attribute in ("eyewear", "headwear"):
-        take(attribute, before=f"{DENIED}?")
+        take(attribute, deniable=True)
     take("colour")
     take("style")
     if found.get("headwear") == "none":

@@ -24,7 +24,7 @@ from minit2i.training.masks import difference
 from .shares import REAL_SEED, quantiles, share
 
 CHANGES = ("colour", "headwear", "eyewear", "background")  # in turn
-STRENGTH = 0.9  # at which a variation was best, on scenes of the training split
+STRENGTH = 0.9  # of the variations: enough for any change
 AROUND = 2  # pixels that a mask covers around what changes
 NEAR = 32  # pixels on each side of a seam that it is compared with
 

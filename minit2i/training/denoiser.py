@@ -1,5 +1,6 @@
 """How a denoiser is trained to draw scenes from words: in latents, and in pixels to compare."""
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -15,7 +16,7 @@ from minit2i.clutter import known_words, meaningless_words
 from minit2i.device import device_of
 from minit2i.pictures import to_float, to_pil
 from minit2i.prompts import prompt
-from minit2i.scenes import LAYOUT, draw_scene
+from minit2i.scenes import LAYOUT, Scene, draw_scene
 from minit2i.text2image import TextToImage
 from minit2i.tokenizer import Tokenizer
 from minit2i.unet import UNet, UNetConfig, denoising_loss
@@ -103,10 +104,7 @@ class DenoiserRecipe(Recipe):
             x_0 = to_float(render_all(scenes).to(on))
         else:
             x_0 = torch.stack([data.latent(index) for index in some])
-        captions = [
-            full_caption(scene) if rng.random() < self.in_full else prompt(scene, rng, data.meaningless).text
-            for scene in scenes
-        ]
+        captions = worded(scenes, rng, self.in_full, data.meaningless)
         return x_0, data.clip.text(data.tokenizer(drop_captions(captions, rng)).to(on)), told
 
     def sheet(self, model: UNet, data: DenoiserData) -> Image.Image:
@@ -118,6 +116,14 @@ class DenoiserRecipe(Recipe):
 
     def note(self, data: DenoiserData) -> dict:
         return {"words": sorted(known_words())}
+
+
+def worded(scenes: list[Scene], rng: random.Random, in_full: float, meaningless: list[str]) -> list[str]:
+    """A caption of each scene: so often one that names everything, else one as people type it."""
+    return [
+        full_caption(scene) if rng.random() < in_full else prompt(scene, rng, meaningless).text
+        for scene in scenes
+    ]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from minit2i.device import device_of
 from minit2i.edit import layouts, seen_by
 from minit2i.fitted import lay_into
 from minit2i.pictures import to_float, to_pil
-from minit2i.prompts import prompt
 from minit2i.render import framed
 from minit2i.render import layout as placed
 from minit2i.retouch import ROOM, TOWARDS, amid_the_new, left_behind
@@ -25,7 +24,7 @@ from minit2i.unet import UNet, UNetConfig, denoising_loss
 from minit2i.viz import grid
 
 from .batches import drop_captions, new_scenes, one_each, python_rng, render_all
-from .denoiser import DenoiserRecipe
+from .denoiser import DenoiserRecipe, worded
 from .masks import difference, random_masks
 from .recipe import Recipe
 
@@ -69,12 +68,7 @@ class InpaintRecipe(Recipe):
         with torch.no_grad():
             pictures, masks, scenes = new_batch(self.batch, generator)
             pictures, masks = pictures.to(on), masks.to(on)
-            captions = [
-                full_caption(scene)
-                if rng.random() < DenoiserRecipe.in_full
-                else prompt(scene, rng, data.meaningless).text
-                for scene in scenes
-            ]
+            captions = worded(scenes, rng, DenoiserRecipe.in_full, data.meaningless)
             layout = layouts(scenes)
             left_out = one_each(layout, generator)[..., 0, 0] < DenoiserRecipe.left_out  # (B, 1)
             told = {"layout": layout.masked_fill(left_out, 0.0).to(on), "seen": seen_by(t2i, pictures, masks)}
