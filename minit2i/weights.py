@@ -23,7 +23,9 @@ from .device import device
 from .errors import InputError
 from .files import WEIGHTS, write_file
 from .judge import Judge, JudgeConfig
+from .planner import Planner, PlannerConfig
 from .reader import Reader, ReaderConfig
+from .temporal import TemporalConfig, TemporalLayers
 from .tokenizer import Tokenizer
 from .unet import UNet, UNetConfig
 from .upscaler import Upscaler, UpscalerConfig
@@ -38,6 +40,8 @@ NETWORKS = {  # name of a weights file -> the network and its sizes
     "inpaint": (UNet, UNetConfig),
     "reader": (Reader, ReaderConfig),
     "sketch": (Branch, UNetConfig),
+    "planner": (Planner, PlannerConfig),
+    "video": (TemporalLayers, TemporalConfig),
     "judge": (Judge, JudgeConfig),
     "judge-fashion": (Judge, JudgeConfig),
 }

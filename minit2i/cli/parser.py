@@ -19,7 +19,7 @@ from minit2i.scenes import STYLES
 DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = (
     "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
-    "inpaint", "reader", "sketch", "judge", "judge-fashion",
+    "inpaint", "reader", "sketch", "planner", "video", "judge", "judge-fashion",
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from .reader import ReaderRecipe
 from .recipe import Recipe
 from .sketch import SketchRecipe
 from .upscaler import UpscalerRecipe
+from .video import PlannerRecipe, VideoRecipe
 
 RECIPES = {
     "clip": ClipRecipe(),
@@ -37,6 +38,8 @@ RECIPES = {
     "inpaint": InpaintRecipe(),
     "reader": ReaderRecipe(),
     "sketch": SketchRecipe(),
+    "planner": PlannerRecipe(),
+    "video": VideoRecipe(),
     "judge": JudgeRecipe(),
     "judge-fashion": ClothesJudgeRecipe(),
 }

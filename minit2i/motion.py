@@ -1,0 +1,137 @@
+"""Scenes that move: a path says where the scene is in each moment, and words say how it moves.
+
+Shapes: F frames of a clip, S side of a frame. A path is (F, POSE): for each frame x, y and size of the scene,
+as in `Scene`, and the angle by which it is turned, in radians, clockwise.
+"""
+
+import hashlib
+import math
+import random
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from .captions import full_caption, short_caption
+from .render import PAINTS, render
+from .scenes import ANIMALS, Scene, draw_scene
+
+FRAMES = 16
+POSE = 4
+MOTIONS = {  # each, and other words for it
+    "hopping": ("jumping", "hopping up and down", "bouncing", "that hops"),
+    "sliding left": ("moving left", "sliding to the left", "going left", "that moves to the left"),
+    "sliding right": ("moving right", "sliding to the right", "going right", "that moves to the right"),
+    "growing": ("getting bigger", "growing larger", "becoming large", "that grows"),
+    "shrinking": ("getting smaller", "becoming small", "becoming tiny", "that shrinks"),
+    "spinning": ("turning around", "rotating", "spinning around", "that spins"),
+    "nodding": ("nodding its head", "tilting its head", "swaying", "that nods"),
+    "standing still": ("sitting still", "not moving", "motionless", "that stands still"),
+}
+
+
+class Moving(NamedTuple):
+    """A scene as it is in the first frame, how it moves, and its path (FRAMES, POSE)."""
+
+    scene: Scene
+    motion: str
+    path: np.ndarray
+
+
+def held_out_motion(animal: str, motion: str) -> bool:
+    """Whether this pair is kept from training; a hash decides, so that the choice can never drift."""
+    digest = hashlib.sha256(f"{animal}, {motion}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < 0.15
+
+
+HELD_OUT_MOTIONS = tuple((a, m) for a in ANIMALS for m in MOTIONS if held_out_motion(a, m))
+
+
+def path_of(motion: str, scene: Scene, far: float) -> np.ndarray:
+    """The path on which a scene moves, (FRAMES, POSE). far: from 0 to 1, how wide the motion is."""
+    time = np.arange(FRAMES) / FRAMES  # the frame after the last would be the first again, where it repeats
+    path = np.tile([scene.x, scene.y, scene.size, 0.0], (FRAMES, 1))
+    once = np.arange(FRAMES) / (FRAMES - 1)  # from the first frame to the last
+    if motion == "hopping":
+        path[:, 1] -= (0.1 + 0.06 * far) * np.abs(np.sin(2 * math.pi * time))
+    elif motion in ("sliding left", "sliding right"):
+        path[:, 0] += (0.2 + 0.08 * far) * once * (-1 if motion == "sliding left" else 1)
+    elif motion == "growing":
+        path[:, 2] *= 1 + (0.25 + 0.1 * far) * once
+    elif motion == "shrinking":
+        path[:, 2] *= 1 - (0.2 + 0.08 * far) * once
+    elif motion == "spinning":
+        path[:, 3] = 2 * math.pi * time
+    elif motion == "nodding":
+        path[:, 3] = (0.25 + 0.15 * far) * np.sin(4 * math.pi * time)
+    return path
+
+
+def draw_moving(seed: int, index: int, split: str = "train") -> Moving:
+    """Moving scene number `index`, which stays within the frame. In the training split no held-out scene
+    and no held-out pair of animal and motion occurs; in "held_out" every scene is one of the pairs.
+
+    Raises InputError for another split.
+    """
+    scene, rng = draw_scene(seed, index, "train" if split == "held_out" else split), None
+    rng = random.Random(f"moving {split} {seed} {index}")
+    motions = [
+        m for m in MOTIONS if split == "all" or held_out_motion(scene.animal, m) == (split == "held_out")
+    ]
+    if not motions:  # this animal has no such pair: another one
+        return draw_moving(seed, index + 1_000_003, split)
+    return set_off(scene, rng.choice(motions), rng)
+
+
+def set_off(scene: Scene, motion: str, rng: random.Random) -> Moving:
+    """The scene at a place and of a size from which this motion stays within the frame."""
+    far = rng.random()
+    scene = replace(scene, x=0.0, y=0.0, size=rng.uniform(0.66, 0.74))
+    if motion == "shrinking":
+        scene = replace(scene, size=rng.uniform(0.82, 0.92))
+    path = path_of(motion, scene, far)
+    # How far x and y may be from where they are, so that no frame sticks out
+    room = 0.49 - path[:, 2] / 2
+    x, y = (
+        rng.uniform(low, high) if (low := (-room - path[:, i]).max()) < (high := (room - path[:, i]).min())
+        else (low + high) / 2
+        for i in (0, 1)
+    )  # fmt: skip
+    x, y = (float(min(0.12, max(-0.12, value))) for value in (x, y))
+    return Moving(replace(scene, x=x, y=y), motion, path + (x, y, 0, 0))
+
+
+def clip_of(moving: Moving, size: int = 64) -> np.ndarray:
+    """All frames of a moving scene: uint8 (FRAMES, size, size, 3)."""
+    ground = tuple(PAINTS["backgrounds"][moving.scene.background])
+    # Drawn once, twice as large; each frame is a look at it: moved, turned, from nearer or farther away
+    side, own = 2 * size, 0.7
+    picture = render(replace(moving.scene, x=0.0, y=0.0, size=own), side)
+    frames = np.empty((len(moving.path), size, size, 3), np.uint8)
+    for f, (x, y, scale, angle) in enumerate(moving.path):
+        # Place p of the frame shows  middle + own / scale R(-angle) (p - middle - (x, y))  of the picture
+        cos, sin = own / scale * math.cos(angle), own / scale * math.sin(angle)
+        left, top = (0.5 + x) * side, (0.5 + y) * side
+        look = cos, sin, side / 2 - cos * left - sin * top, -sin, cos, side / 2 + sin * left - cos * top
+        frame = picture.transform(
+            picture.size, Image.Transform.AFFINE, look, Image.Resampling.BICUBIC, fillcolor=ground
+        )
+        frames[f] = frame.reduce(2)
+    return frames
+
+
+def moving_caption(moving: Moving, rng: random.Random) -> str:
+    """Say what a clip shows; in other words at times, and one time in ten without saying how it moves."""
+    motion = moving.motion if rng.random() < 0.6 else rng.choice(MOTIONS[moving.motion])
+    text = full_caption(moving.scene)
+    if rng.random() < 0.1:
+        return text
+    if rng.random() < 0.3:
+        return f"{short_caption(moving.scene)} {motion}"
+    return f"{text} {motion}" if rng.random() < 0.7 else f"{text}, {motion}"
+
+
+def said_to_move(moving: Moving) -> str:
+    """All of it: "a fox wearing a red top hat on a blue background, sliding left"."""
+    return f"{full_caption(moving.scene)}, {moving.motion}"

@@ -1,0 +1,92 @@
+"""From words to a path: where a scene is in each moment of a clip. Diffusion, of 64 numbers.
+
+A path is noised and denoised just as a picture is; only the network differs: a transformer whose tokens are
+the frames.
+Papers: Ho et al. 2020 (DDPM), Peebles & Xie 2023 (a transformer that denoises).
+
+Shapes: B paths, F frames; a path as the samplers see it: (B, POSE, 1, F).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from .clip import Text
+from .layers import Attention, QuickGELU, timestep_embedding
+from .motion import FRAMES, POSE
+from .schedule import Schedule
+
+MIDDLE, SPREAD = (0.0, 0.0, 0.72, 1.0), (0.1, 0.1, 0.1, 1.5)  # of x, y, size and angle
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """Sizes of a planner."""
+
+    width: int = 96
+    depth: int = 3
+    heads: int = 4
+    text_width: int = 128
+    log_snr_shift: float = 0.0
+
+    channels: int = POSE
+    prediction: str = "v"
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The noise schedule that it is trained with."""
+        return Schedule.cosine().shifted(self.log_snr_shift)
+
+
+class Block(nn.Module):
+    """Frames look at each other and at the words, then each thinks for itself."""
+
+    def __init__(self, config: PlannerConfig):
+        super().__init__()
+        width = config.width
+        self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, config.heads, config.text_width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), QuickGELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor, text: Text) -> Tensor:
+        """(B, F, width) -> (B, F, width)."""
+        x = x + self.attention(self.norm_1(x), text.tokens, text.mask)
+        return x + self.mlp(self.norm_2(x))
+
+
+class Planner(nn.Module):
+    """A denoiser of paths that reads words."""
+
+    def __init__(self, config: PlannerConfig):
+        super().__init__()
+        self.config, self.prediction = config, config.prediction
+        self.enter = nn.Linear(POSE, config.width)
+        self.time = nn.Sequential(
+            nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width)
+        )
+        self.position = nn.Parameter(0.1 * torch.randn(FRAMES, config.width))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width)
+        self.leave = nn.Linear(config.width, POSE)
+
+    def forward(self, x_t: Tensor, t: Tensor, text: Text) -> Tensor:
+        """x_t: (B, POSE, 1, F); t: (B,); text: of the same batch. Returns the prediction, shaped as x_t."""
+        x = self.enter(x_t[:, :, 0].transpose(1, 2)) + self.position
+        x = x + self.time(timestep_embedding(t, self.config.width))[:, None]
+        for block in self.blocks:
+            x = block(x, text)
+        return self.leave(self.norm(x)).transpose(1, 2)[:, :, None]
+
+
+def to_unit(paths: Tensor) -> Tensor:
+    """Paths (B, F, POSE) as the planner works on them, of about unit scale: (B, POSE, 1, F)."""
+    middle, spread = torch.tensor(MIDDLE), torch.tensor(SPREAD)
+    return ((paths - middle) / spread).transpose(1, 2)[:, :, None]
+
+
+def from_unit(x: Tensor) -> Tensor:
+    """The inverse: (B, POSE, 1, F) -> (B, F, POSE)."""
+    middle, spread = torch.tensor(MIDDLE), torch.tensor(SPREAD)
+    return x[:, :, 0].transpose(1, 2).cpu() * spread + middle

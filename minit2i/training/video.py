@@ -1,0 +1,118 @@
+"""How clips are learnt: the planner which path words ask for, the layers along time how frames agree."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Generator, Tensor
+
+from minit2i.clip import CLIP
+from minit2i.device import device_of
+from minit2i.motion import FRAMES, MOTIONS, Moving, clip_of, draw_moving, moving_caption, said_to_move
+from minit2i.pictures import to_float, to_pil
+from minit2i.planner import Planner, PlannerConfig, to_unit
+from minit2i.temporal import ClipDenoiser, TemporalConfig, TemporalLayers
+from minit2i.text2image import TextToImage
+from minit2i.tokenizer import Tokenizer
+from minit2i.unet import denoising_loss
+from minit2i.video import Animator, layouts_on
+from minit2i.viz import grid
+from minit2i.weights import load_model, load_tokenizer
+
+from .batches import drop_captions, python_rng
+from .denoiser import DenoiserRecipe
+from .recipe import Recipe
+
+
+def new_moving(count: int, generator: Generator) -> list[Moving]:
+    """Moving scenes of the training split that no one has drawn before."""
+    return [draw_moving(seed, 0) for seed in torch.randint(2**62, (count,), generator=generator).tolist()]
+
+
+class Words(NamedTuple):
+    """The networks that read words."""
+
+    clip: CLIP
+    tokenizer: Tokenizer
+
+
+@dataclass(frozen=True)
+class PlannerRecipe(Recipe):
+    """Paths of moving scenes, and what people say of them."""
+
+    batch: int = 128
+    minutes: float = 4
+    lr: float = 3e-3
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
+
+    def load_data(self, folder: str | Path) -> Words:
+        return Words(load_model("clip", folder), load_tokenizer(folder))
+
+    def build(self, data: Words) -> Planner:
+        return Planner(PlannerConfig())
+
+    def loss(self, model: Planner, data: Words, generator: Generator) -> Tensor:
+        rng, on = python_rng(generator), device_of(model)
+        scenes = new_moving(self.batch, generator)
+        captions = drop_captions([moving_caption(moving, rng) for moving in scenes], rng)
+        with torch.no_grad():
+            text = data.clip.text(data.tokenizer(captions).to(on))
+        paths = to_unit(torch.tensor(np.stack([m.path for m in scenes]), dtype=torch.float32)).to(on)
+        return denoising_loss(model, model.config.schedule, paths, text, generator, "none")
+
+    @torch.no_grad()
+    def sheet(self, model: Planner, data: Words) -> Image.Image:
+        """Paths from words, as the outline of a box that moves."""
+        from minit2i.video import path_pictures, plan
+
+        captions = [f"a cat wearing a blue top hat {motion}" for motion in MOTIONS]
+        return grid(path_pictures(plan(model, data.clip, data.tokenizer, captions)), columns=4)
+
+
+@dataclass(frozen=True)
+class VideoRecipe(Recipe):
+    """The layers along time alone learn; the denoiser between them is frozen. batch: clips a step."""
+
+    batch: int = 2
+    minutes: float = 60
+    lr: float = 2e-3
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder", "denoiser", "planner")
+
+    def load_data(self, folder: str | Path) -> TextToImage:
+        t2i = TextToImage.load(folder)
+        t2i.denoiser.requires_grad_(False)
+        return t2i
+
+    def build(self, data: TextToImage) -> TemporalLayers:
+        return TemporalLayers(TemporalConfig())
+
+    def loss(self, model: TemporalLayers, data: TextToImage, generator: Generator) -> Tensor:
+        rng, on = python_rng(generator), device_of(model)
+        scenes = new_moving(self.batch, generator)
+        captions = drop_captions([moving_caption(moving, rng) for moving in scenes], rng)
+        pixels = torch.from_numpy(np.concatenate([clip_of(moving) for moving in scenes]))
+        with torch.no_grad():
+            x_0 = data.encode_pictures(to_float(pixels.permute(0, 3, 1, 2)).to(on))
+            text = data.encode(captions).repeated(FRAMES)
+        paths = torch.tensor(np.stack([m.path for m in scenes]), dtype=torch.float32)
+        styles = torch.tensor([m.scene.layout() for m in scenes])[:, :-3]
+        layout, angle = (part.to(on) for part in layouts_on(paths, styles))
+        net = ClipDenoiser(data.denoiser, model)
+        t = data.schedule.random_t(self.batch, generator, DenoiserRecipe.bell).repeat_interleave(FRAMES)
+        settings = {"t": t, "layout": layout, "angle": angle}
+        return denoising_loss(net, data.schedule, x_0, text, generator, DenoiserRecipe.weighting, **settings)
+
+    @torch.no_grad()
+    def sheet(self, model: TemporalLayers, data: TextToImage) -> Image.Image:
+        """Clips of the training split, true ones above drawn ones on the same path."""
+        scenes, frames = [draw_moving(3, i) for i in range(6)], []
+        animator = Animator(data, None, model)
+        for i, moving in enumerate(scenes):
+            path = torch.tensor(moving.path, dtype=torch.float32)[None]
+            style = torch.tensor([moving.scene.layout()])[:, :-3]
+            drawn = animator.on_path([said_to_move(moving)], path, style, seed=i)[0]
+            frames += [Image.fromarray(frame) for frame in clip_of(moving)[::2]] + to_pil(drawn[::2])
+        return grid(frames, columns=FRAMES // 2, side=64)

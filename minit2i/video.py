@@ -1,0 +1,127 @@
+"""Video from words: first a path, then all frames at once, which look at each other.
+
+A planner dreams up where the scene is in each frame (planner.py). The picture denoiser draws each frame
+there, and layers along time make the frames agree (temporal.py).
+Papers: Guo et al. 2023 (AnimateDiff), Lian et al. 2024 (a layout for each frame first).
+
+Shapes: B clips, F frames of each, S side of a small frame (64); a path is (F, POSE), see motion.py.
+"""
+
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from .clip import CLIP
+from .device import device_of
+from .edit import keeping
+from .files import WEIGHTS
+from .guidance import guided
+from .motion import FRAMES, POSE
+from .planner import Planner, from_unit, to_unit
+from .samplers import sample
+from .temporal import ClipDenoiser, TemporalLayers
+from .text2image import TextToImage
+from .tokenizer import Tokenizer
+from .weights import find, load_model
+
+
+def plan(
+    planner: Planner,
+    clip: CLIP,
+    tokenizer: Tokenizer,
+    prompts: list[str],
+    seed: int = 0,
+    guidance_scale: float = 2.0,
+    first: Tensor | None = None,
+) -> Tensor:
+    """A path for each prompt: (B, FRAMES, POSE). first: (B, POSE), where the scene is in the first frame."""
+    on = device_of(planner)
+    with torch.no_grad():
+        cond, uncond = clip.text(tokenizer(prompts + [""] * len(prompts)).to(on)).halves()
+    schedule = planner.config.schedule
+    denoise = guided(planner, schedule, cond, uncond, guidance_scale, clamp=False)
+    if first is not None:
+        known = to_unit(first[:, None].expand(-1, FRAMES, -1)).to(on)
+        open_frames = (torch.arange(FRAMES, device=on) > 0).float().expand(len(prompts), 1, 1, -1)
+        denoise = keeping(known, open_frames)(denoise)
+    shape = (len(prompts), POSE, 1, FRAMES)
+    return from_unit(sample(denoise, shape, schedule, sampler="dpm_solver", steps=20, seed=seed, device=on))
+
+
+def layouts_on(paths: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """What the denoiser is told of each frame: layouts (B F, LAYOUT) and angles (B F,).
+
+    paths: (B, F, POSE); styles: (B, styles), a one at the style of each clip.
+    """
+    each = styles[:, None].expand(-1, paths.shape[1], -1)
+    return torch.cat([each, paths[..., :3]], dim=2).flatten(0, 1), paths[..., 3].flatten()
+
+
+class Animator:
+    """Prompts in, clips out."""
+
+    def __init__(self, t2i: TextToImage, planner: Planner | None, layers: TemporalLayers):
+        """planner: None if the caller has paths of its own."""
+        self.t2i, self.planner, self.layers = t2i, planner, layers
+
+    @classmethod
+    def load(cls, folder: str | Path = WEIGHTS) -> "Animator":
+        """Load the weights from `folder`, and what is not there from the shipped ones. Raises InputError if
+        some are missing, damaged, or do not belong together."""
+        home = find("denoiser", folder).parent  # with the denoiser come CLIP and the autoencoder
+        others = (load_model(name, folder, beside=home) for name in ("planner", "video"))
+        return cls(TextToImage.load(folder), *others)
+
+    def draw(self, prompts: list[str], seed: int = 0, **settings) -> Tensor:
+        """One clip a prompt: (B, F, 3, S, S) in [-1, 1]. settings: those of `TextToImage.steps`."""
+        self.t2i.warn_of_unknown_words(prompts)
+        paths = plan(self.planner, self.t2i.clip, self.t2i.tokenizer, prompts, seed)
+        styles = self.t2i.layouts(prompts, seed, settings.pop("style", None))[:, :-3]
+        return self.on_path(prompts, paths, styles, seed=seed, **settings)
+
+    def on_path(
+        self, prompts: list[str], paths: Tensor, styles: Tensor, first: Tensor | None = None, **settings
+    ) -> Tensor:
+        """The same on paths (B, F, POSE) and in styles (B, styles) that are given.
+
+        first: (B, 3, S, S), pictures that the clips begin with, as they are.
+        """
+        F = paths.shape[1]
+        t2i, (layout, angle) = self.t2i, layouts_on(paths, styles)
+        net = ClipDenoiser(t2i.denoiser, self.layers, F).eval()
+        drawer = TextToImage(t2i.clip, t2i.tokenizer, net, None, None, t2i.autoencoder)
+        around = None
+        if first is not None:
+            known = t2i.encode_pictures(first.to(device_of(net))).repeat_interleave(F, dim=0)
+            later = torch.arange(len(known), device=known.device).view(-1, 1, 1, 1) % F > 0
+            around = keeping(known, later.float())
+        each = [prompt for prompt in prompts for _ in range(F)]
+        drawn = drawer.draw(each, layout=layout, told={"angle": angle}, around=around, **settings)
+        clips = drawn.unflatten(0, (-1, F))
+        if first is not None:
+            clips[:, 0] = first.to(clips)
+        return clips
+
+    def enlarge(self, clip: Tensor, size: int) -> Tensor:
+        """The frames of one clip (F, 3, S, S), enlarged: (F, 3, size, size)."""
+        return self.t2i.enlarge(clip, size)
+
+
+def path_pictures(paths: Tensor, side: int = 128) -> list[Image.Image]:
+    """Each path (F, POSE) as a picture: the frame's box in each moment, from light to dark."""
+    pictures = []
+    for path in paths.tolist():
+        picture = Image.new("RGB", (side, side), "white")
+        pen = ImageDraw.Draw(picture)
+        for f, (x, y, size, angle) in enumerate(path):
+            corners = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]]) * size / 2
+            cos, sin = torch.tensor(angle).cos(), torch.tensor(angle).sin()
+            turned = corners @ torch.stack([torch.stack([cos, sin]), torch.stack([-sin, cos])])
+            points = [(side * (0.5 + x + a), side * (0.5 + y + b)) for a, b in turned.tolist()]
+            shade = round(220 * (1 - f / max(1, len(path) - 1)))
+            pen.line([*points, points[0]], fill=(shade, shade, 255 - (255 - shade) // 3))
+            pen.line([points[0], points[1]], fill=(255, shade, shade), width=2)  # the top, in red
+        pictures.append(picture)
+    return pictures
