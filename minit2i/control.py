@@ -37,12 +37,13 @@ class Branch(nn.Module):
         self.net = UNet(config)
         del self.net.up, self.net.to_pixels, self.net.conv_out  # it never goes up
         widths = config.widths
-        self.see = nn.Sequential(  # 64 -> 32 -> 16, as the latents
+        side = config.picture_size // config.patch  # of what the first block works on: latents 16, pixels 32
+        self.see = nn.Sequential(  # 64 -> 32 -> side
             nn.Conv2d(3, 16, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(16, 32, 3, stride=2, padding=1),
             nn.SiLU(),
-            nn.Conv2d(32, widths[0], 3, stride=2, padding=1),
+            nn.Conv2d(32, widths[0], 3, stride=32 // side, padding=1),
             nn.SiLU(),
             nn.Conv2d(widths[0], widths[0], 3, padding=1),
         )

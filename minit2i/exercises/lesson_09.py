@@ -44,42 +44,20 @@ lines_test = compare(
 # ---- 09.2 ----
 
 
-def added(skips: list[Tensor], control: list[Tensor], strength: float) -> list[Tensor]:
-    return [skip + strength * more for skip, more in zip(skips, control, strict=True)]
+def controlled(skip: Tensor, found: Tensor, strength: float) -> Tensor:
+    return skip + strength * found
 
 
-def joined(function):
-    """The same function, whose list of tensors is laid end to end, so that `compare` can compare it."""
-
-    def of_lists(skips, control, strength):
-        result = function(skips, control, strength)
-        return torch.cat([part.flatten() for part in result])
-
-    return of_lists
-
-
-LISTS = [noise(2, 3), noise(4)], [noise(3, 2).T, noise(5)[:4]]
-
-
-def controlled_test(answer):
-    """`compare`, of an answer that gives a list of tensors."""
-    if callable(answer):
-        return tested(joined(answer))
-    return tested(answer)
-
-
-tested = compare(
-    joined(added),
-    [(*LISTS, 0.5), (*LISTS, 0.0), (*LISTS, 1.0)],
+controlled_test = compare(
+    controlled,
+    [(noise(2, 3), noise(3, 2).T, 0.5), (noise(4), noise(5)[:4], 0.0), (noise(2, 3), noise(3, 2).T, 1.0)],
     {
-        "nothing is added": joined(lambda skips, control, strength: skips),
-        "the strength is left out": joined(lambda skips, control, strength: added(skips, control, 1.0)),
-        "the skips are multiplied by the strength, too": joined(
-            lambda skips, control, strength: [strength * (a + b) for a, b in zip(skips, control, strict=True)]
+        "nothing is added": lambda skip, found, strength: skip,
+        "the strength is left out": lambda skip, found, strength: skip + found,
+        "the skip is multiplied by the strength, too": (
+            lambda skip, found, strength: strength * (skip + found)
         ),
-        "what the branch found takes the place of the skips": joined(
-            lambda skips, control, strength: control
-        ),
+        "what the branch found takes the place of the skip": lambda skip, found, strength: strength * found,
     },
 )
 
