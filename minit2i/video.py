@@ -104,6 +104,13 @@ class Animator:
             clips[:, 0] = first.to(clips)
         return clips
 
+    def apart(self, prompts: list[str], paths: Tensor, styles: Tensor, **settings) -> Tensor:
+        """The same by the picture denoiser alone, each frame for itself: to compare with. It cannot turn."""
+        F = paths.shape[1]
+        layout, _ = layouts_on(paths, styles)
+        each = [prompt for prompt in prompts for _ in range(F)]
+        return self.t2i.draw(each, layout=layout, **settings).unflatten(0, (-1, F))
+
     def enlarge(self, clip: Tensor, size: int) -> Tensor:
         """The frames of one clip (F, 3, S, S), enlarged: (F, 3, size, size)."""
         return self.t2i.enlarge(clip, size)
