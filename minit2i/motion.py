@@ -1,7 +1,8 @@
 """Scenes that move: a path says where the scene is in each moment, and words say how it moves.
 
-Shapes: F frames of a clip, S side of a frame. A path is (F, POSE): for each frame x, y and size of the scene,
-as in `Scene`, and the angle by which it is turned, in radians, clockwise.
+Shapes: F frames of a clip. A motion is (F, POSE): for each frame how far the scene has gone since the first,
+to the right and down, by which factor it has grown, and by which angle it is turned, in radians, clockwise.
+A path is (F, POSE), too: for each frame the scene's x, y and size, as in `Scene`, and its angle.
 """
 
 import hashlib
@@ -48,58 +49,65 @@ def held_out_motion(animal: str, motion: str) -> bool:
 HELD_OUT_MOTIONS = tuple((a, m) for a in ANIMALS for m in MOTIONS if held_out_motion(a, m))
 
 
-def path_of(motion: str, scene: Scene, far: float) -> np.ndarray:
-    """The path on which a scene moves, (FRAMES, POSE). far: from 0 to 1, how wide the motion is."""
+def motion_like(motion: str, far: float) -> np.ndarray:
+    """A motion by its name, (FRAMES, POSE). far: from 0 to 1, how wide it is."""
     time = np.arange(FRAMES) / FRAMES  # the frame after the last would be the first again, where it repeats
-    path = np.tile([scene.x, scene.y, scene.size, 0.0], (FRAMES, 1))
     once = np.arange(FRAMES) / (FRAMES - 1)  # from the first frame to the last
+    poses = np.tile([0.0, 0.0, 1.0, 0.0], (FRAMES, 1))
     if motion == "hopping":
-        path[:, 1] -= (0.1 + 0.06 * far) * np.abs(np.sin(2 * math.pi * time))
+        poses[:, 1] = -(0.1 + 0.06 * far) * np.abs(np.sin(2 * math.pi * time))
     elif motion in ("sliding left", "sliding right"):
-        path[:, 0] += (0.2 + 0.08 * far) * once * (-1 if motion == "sliding left" else 1)
+        poses[:, 0] = (0.2 + 0.08 * far) * once * (-1 if motion == "sliding left" else 1)
     elif motion == "growing":
-        path[:, 2] *= 1 + (0.25 + 0.1 * far) * once
+        poses[:, 2] = 1 + (0.25 + 0.1 * far) * once
     elif motion == "shrinking":
-        path[:, 2] *= 1 - (0.2 + 0.08 * far) * once
+        poses[:, 2] = 1 - (0.2 + 0.08 * far) * once
     elif motion == "spinning":
-        path[:, 3] = 2 * math.pi * time
+        poses[:, 3] = 2 * math.pi * time
     elif motion == "nodding":
-        path[:, 3] = (0.25 + 0.15 * far) * np.sin(4 * math.pi * time)
-    return path
+        poses[:, 3] = (0.25 + 0.15 * far) * np.sin(4 * math.pi * time)
+    return poses
+
+
+def path_from(x: float, y: float, size: float, motion: np.ndarray) -> np.ndarray:
+    """The path of a scene that begins here and moves so, (FRAMES, POSE)."""
+    return motion * (1, 1, size, 1) + (x, y, 0, 0)
+
+
+def path_within(motion: np.ndarray, rng: random.Random) -> np.ndarray:
+    """A path of this motion that begins at a place and with a size from which it stays in the frame."""
+    # What shrinks begins large, so that it is never too small to be seen
+    size = rng.uniform(0.66, 0.74) / min(1.0, motion[:, 2].min())
+    room = 0.49 - size * motion[:, 2] / 2  # in each frame, to every side
+    start = []
+    for way in (motion[:, 0], motion[:, 1]):
+        low, high = (-room - way).max(), (room - way).min()
+        start.append(rng.uniform(low, high) if low < high else (low + high) / 2)
+    x, y = (min(0.12, max(-0.12, value)) for value in start)
+    return path_from(x, y, size, motion)
 
 
 def draw_moving(seed: int, index: int, split: str = "train") -> Moving:
-    """Moving scene number `index`, which stays within the frame. In the training split no held-out scene
-    and no held-out pair of animal and motion occurs; in "held_out" every scene is one of the pairs.
+    """Moving scene number `index`. In the training split no held-out scene and no held-out pair of animal and
+    motion occurs; in "held_out" every scene is one of the pairs, and else like those of training.
 
     Raises InputError for another split.
     """
-    scene, rng = draw_scene(seed, index, "train" if split == "held_out" else split), None
+    scene = draw_scene(seed, index, "train" if split == "held_out" else split)
     rng = random.Random(f"moving {split} {seed} {index}")
     motions = [
         m for m in MOTIONS if split == "all" or held_out_motion(scene.animal, m) == (split == "held_out")
     ]
     if not motions:  # this animal has no such pair: another one
         return draw_moving(seed, index + 1_000_003, split)
-    return set_off(scene, rng.choice(motions), rng)
+    return moving_so(scene, rng.choice(motions), rng)
 
 
-def set_off(scene: Scene, motion: str, rng: random.Random) -> Moving:
-    """The scene at a place and of a size from which this motion stays within the frame."""
-    far = rng.random()
-    scene = replace(scene, x=0.0, y=0.0, size=rng.uniform(0.66, 0.74))
-    if motion == "shrinking":
-        scene = replace(scene, size=rng.uniform(0.82, 0.92))
-    path = path_of(motion, scene, far)
-    # How far x and y may be from where they are, so that no frame sticks out
-    room = 0.49 - path[:, 2] / 2
-    x, y = (
-        rng.uniform(low, high) if (low := (-room - path[:, i]).max()) < (high := (room - path[:, i]).min())
-        else (low + high) / 2
-        for i in (0, 1)
-    )  # fmt: skip
-    x, y = (float(min(0.12, max(-0.12, value))) for value in (x, y))
-    return Moving(replace(scene, x=x, y=y), motion, path + (x, y, 0, 0))
+def moving_so(scene: Scene, motion: str, rng: random.Random) -> Moving:
+    """The scene with a motion, at a place from which it stays in the frame."""
+    path = path_within(motion_like(motion, rng.random()), rng)
+    x, y, size, _ = path[0].tolist()
+    return Moving(replace(scene, x=x, y=y, size=size), motion, path)
 
 
 def clip_of(moving: Moving, size: int = 64) -> np.ndarray:

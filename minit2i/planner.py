@@ -1,10 +1,10 @@
-"""From words to a path: where a scene is in each moment of a clip. Diffusion, of 64 numbers.
+"""From words to a motion: where a scene goes in each moment of a clip. Diffusion, of 64 numbers.
 
-A path is noised and denoised just as a picture is; only the network differs: a transformer whose tokens are
-the frames.
+A motion is noised and denoised just as a picture is; only the network differs: a transformer whose tokens
+are the frames.
 Papers: Ho et al. 2020 (DDPM), Peebles & Xie 2023 (a transformer that denoises).
 
-Shapes: B paths, F frames; a path as the samplers see it: (B, POSE, 1, F).
+Shapes: B motions (B, F, POSE), see motion.py; as the samplers see them: (B, POSE, 1, F).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from .layers import Attention, QuickGELU, timestep_embedding
 from .motion import FRAMES, POSE
 from .schedule import Schedule
 
-MIDDLE, SPREAD = (0.0, 0.0, 0.72, 1.0), (0.1, 0.1, 0.1, 1.5)  # of x, y, size and angle
+MIDDLE, SPREAD = (0.0, 0.0, 1.0, 1.0), (0.1, 0.1, 0.15, 1.5)  # of what a pose holds: about its mean and range
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Block(nn.Module):
 
 
 class Planner(nn.Module):
-    """A denoiser of paths that reads words."""
+    """A denoiser of motions that reads words."""
 
     def __init__(self, config: PlannerConfig):
         super().__init__()
@@ -80,13 +80,13 @@ class Planner(nn.Module):
         return self.leave(self.norm(x)).transpose(1, 2)[:, :, None]
 
 
-def to_unit(paths: Tensor) -> Tensor:
-    """Paths (B, F, POSE) as the planner works on them, of about unit scale: (B, POSE, 1, F)."""
+def to_unit(motions: Tensor) -> Tensor:
+    """Motions (B, F, POSE) as the planner works on them, of about unit scale: (B, POSE, 1, F)."""
     middle, spread = torch.tensor(MIDDLE), torch.tensor(SPREAD)
-    return ((paths - middle) / spread).transpose(1, 2)[:, :, None]
+    return ((motions - middle) / spread).transpose(1, 2)[:, :, None]
 
 
 def from_unit(x: Tensor) -> Tensor:
-    """The inverse: (B, POSE, 1, F) -> (B, F, POSE)."""
+    """The inverse: (B, POSE, 1, F) -> (B, F, POSE), on the CPU."""
     middle, spread = torch.tensor(MIDDLE), torch.tensor(SPREAD)
     return x[:, :, 0].transpose(1, 2).cpu() * spread + middle

@@ -7,19 +7,24 @@ Papers: Guo et al. 2023 (AnimateDiff), Lian et al. 2024 (a layout for each frame
 Shapes: B clips, F frames of each, S side of a small frame (64); a path is (F, POSE), see motion.py.
 """
 
+import random
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from .captions import full_caption
 from .clip import CLIP
 from .device import device_of
 from .edit import keeping
 from .files import WEIGHTS
 from .guidance import guided
-from .motion import FRAMES, POSE
-from .planner import Planner, from_unit, to_unit
+from .motion import FRAMES, POSE, path_from, path_within
+from .planner import Planner, from_unit
+from .reader import Reader
+from .reading import read, said
 from .samplers import sample
 from .temporal import ClipDenoiser, TemporalLayers
 from .text2image import TextToImage
@@ -34,20 +39,25 @@ def plan(
     prompts: list[str],
     seed: int = 0,
     guidance_scale: float = 2.0,
-    first: Tensor | None = None,
+    steps: int = 20,
 ) -> Tensor:
-    """A path for each prompt: (B, FRAMES, POSE). first: (B, POSE), where the scene is in the first frame."""
+    """A motion for each prompt, which begins where the scene is: (B, FRAMES, POSE)."""
     on = device_of(planner)
     with torch.no_grad():
         cond, uncond = clip.text(tokenizer(prompts + [""] * len(prompts)).to(on)).halves()
     schedule = planner.config.schedule
     denoise = guided(planner, schedule, cond, uncond, guidance_scale, clamp=False)
-    if first is not None:
-        known = to_unit(first[:, None].expand(-1, FRAMES, -1)).to(on)
-        open_frames = (torch.arange(FRAMES, device=on) > 0).float().expand(len(prompts), 1, 1, -1)
-        denoise = keeping(known, open_frames)(denoise)
     shape = (len(prompts), POSE, 1, FRAMES)
-    return from_unit(sample(denoise, shape, schedule, sampler="dpm_solver", steps=20, seed=seed, device=on))
+    found = sample(denoise, shape, schedule, sampler="dpm_solver", steps=steps, seed=seed, device=on)
+    motions = from_unit(found)
+    shift, factor, angle = motions.split([2, 1, 1], dim=2)
+    return torch.cat([shift - shift[:, :1], factor / factor[:, :1], angle - angle[:, :1]], dim=2)
+
+
+def starts(motions: Tensor, seed: int) -> Tensor:
+    """Paths (B, F, POSE) of these motions from places where they stay in the frame, by chance."""
+    paths = [path_within(motion, random.Random(f"{seed} {i}")) for i, motion in enumerate(motions.numpy())]
+    return torch.tensor(np.stack(paths), dtype=torch.float32)
 
 
 def layouts_on(paths: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,24 +72,44 @@ def layouts_on(paths: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
 class Animator:
     """Prompts in, clips out."""
 
-    def __init__(self, t2i: TextToImage, planner: Planner | None, layers: TemporalLayers):
-        """planner: None if the caller has paths of its own."""
-        self.t2i, self.planner, self.layers = t2i, planner, layers
+    def __init__(
+        self,
+        t2i: TextToImage,
+        layers: TemporalLayers,
+        planner: Planner | None = None,
+        reader: Reader | None = None,
+    ):
+        """planner: for clips from words; reader: for clips that begin with a picture."""
+        self.t2i, self.layers, self.planner, self.reader = t2i, layers, planner, reader
 
     @classmethod
     def load(cls, folder: str | Path = WEIGHTS) -> "Animator":
         """Load the weights from `folder`, and what is not there from the shipped ones. Raises InputError if
         some are missing, damaged, or do not belong together."""
         home = find("denoiser", folder).parent  # with the denoiser come CLIP and the autoencoder
-        others = (load_model(name, folder, beside=home) for name in ("planner", "video"))
+        others = (load_model(name, folder, beside=home) for name in ("video", "planner", "reader"))
         return cls(TextToImage.load(folder), *others)
 
     def draw(self, prompts: list[str], seed: int = 0, **settings) -> Tensor:
         """One clip a prompt: (B, F, 3, S, S) in [-1, 1]. settings: those of `TextToImage.steps`."""
         self.t2i.warn_of_unknown_words(prompts)
-        paths = plan(self.planner, self.t2i.clip, self.t2i.tokenizer, prompts, seed)
+        paths = starts(plan(self.planner, self.t2i.clip, self.t2i.tokenizer, prompts, seed), seed)
         styles = self.t2i.layouts(prompts, seed, settings.pop("style", None))[:, :-3]
         return self.on_path(prompts, paths, styles, seed=seed, **settings)
+
+    def draw_from(self, first: Tensor, prompts: list[str], seed: int = 0, **settings) -> Tensor:
+        """Clips that begin with pictures (B, 3, S, S), as they are. What these show and where is read off;
+        a prompt that names no animal says only how it moves."""
+        shown = [scene for scene, _ in read(self.t2i.clip, self.reader, first)]
+        told = [
+            prompt if "animal" in said(prompt) else f"{full_caption(scene)}, {prompt}"
+            for scene, prompt in zip(shown, prompts, strict=True)
+        ]
+        motions = plan(self.planner, self.t2i.clip, self.t2i.tokenizer, told, seed).numpy()
+        paths = [path_from(s.x, s.y, s.size, m) for s, m in zip(shown, motions, strict=True)]
+        styles = torch.tensor([scene.layout() for scene in shown])[:, :-3]
+        paths = torch.tensor(np.stack(paths), dtype=torch.float32)
+        return self.on_path(told, paths, styles, first, seed=seed, **settings)
 
     def on_path(
         self, prompts: list[str], paths: Tensor, styles: Tensor, first: Tensor | None = None, **settings

@@ -18,11 +18,13 @@ from minit2i.motion import (
     clip_of,
     draw_moving,
     held_out_motion,
+    motion_like,
     moving_caption,
+    moving_so,
+    path_from,
     said_to_move,
-    set_off,
 )
-from minit2i.pictures import to_float
+from minit2i.pictures import to_float, to_tensor
 from minit2i.planner import Planner, PlannerConfig, from_unit, to_unit
 from minit2i.render import render
 from minit2i.scenes import draw_scene
@@ -30,7 +32,7 @@ from minit2i.temporal import ClipDenoiser, TemporalConfig, TemporalLayers
 from minit2i.text2image import TextToImage
 from minit2i.training.loop import Training
 from minit2i.unet import UNet, UNetConfig, denoising_loss
-from minit2i.video import Animator, layouts_on, plan
+from minit2i.video import Animator, layouts_on, plan, starts
 from minit2i.weights import load_model
 
 CAT = "a cat wearing a blue baseball cap, sliding left"
@@ -58,7 +60,7 @@ def test_training_never_shows_a_held_out_pair_and_the_exam_shows_only_such():
 def test_paths_begin_where_the_scene_is_and_stay_within_the_frame(motion):
     rng = random.Random(0)
     for i in range(20):
-        moving = set_off(draw_scene(2, i), motion, rng)
+        moving = moving_so(draw_scene(2, i), motion, rng)
         x, y, size, angle = moving.path.T
         assert (x[0], y[0], size[0], angle[0]) == pytest.approx(
             (moving.scene.x, moving.scene.y, moving.scene.size, 0)
@@ -213,24 +215,25 @@ def test_the_layers_alone_learn(denoiser, layers, given):
 # ---- Paths from words ----
 
 
-def test_paths_to_unit_scale_and_back():
-    paths = torch.tensor(np.stack([draw_moving(1, i).path for i in range(64)]), dtype=torch.float32)
-    x = to_unit(paths)
-    assert x.shape == (64, POSE, 1, FRAMES)
+def test_motions_to_unit_scale_and_back():
+    motions = np.stack([motion_like(motion, far) for motion in MOTIONS for far in (0.0, 0.5, 1.0)])
+    motions = torch.tensor(motions, dtype=torch.float32)
+    x = to_unit(motions)
+    assert x.shape == (24, POSE, 1, FRAMES)
     assert 0.3 < x.std() < 3
-    assert_close(from_unit(x), paths)
+    assert_close(from_unit(x), motions)
 
 
-def test_a_planner_keeps_the_first_frame_that_it_is_given(tiny_weights):
+def test_a_planned_motion_begins_where_the_scene_is_and_depends_on_the_seed(tiny_weights):
     tiny = TextToImage.load(tiny_weights)
     torch.manual_seed(0)
     planner = Planner(PlannerConfig(width=16, depth=1, heads=2, text_width=32)).eval()
-    first = torch.tensor([[0.1, -0.05, 0.7, 0.0]])
-    path = plan(planner, tiny.clip, tiny.tokenizer, [CAT], seed=1, first=first)
-    assert path.shape == (1, FRAMES, POSE)
-    assert_close(path[:, 0], first)
-    again, other = (plan(planner, tiny.clip, tiny.tokenizer, [CAT], seed=s, first=first) for s in (1, 2))
-    assert torch.equal(path, again) and not torch.equal(path, other)
+    motion, again, other = (plan(planner, tiny.clip, tiny.tokenizer, [CAT], seed=s) for s in (1, 1, 2))
+    assert motion.shape == (1, FRAMES, POSE)
+    assert_close(motion[0, 0], torch.tensor([0.0, 0, 1, 0]))
+    assert torch.equal(motion, again) and not torch.equal(motion, other)
+    path = path_from(0.1, -0.05, 0.7, motion[0].numpy())
+    assert path[0] == pytest.approx([0.1, -0.05, 0.7, 0], abs=1e-6)
 
 
 # ---- Shipped weights ----
@@ -242,18 +245,15 @@ def test_shipped_weights_move_as_was_said():
     clips = animator.draw([said_to_move(moving) for moving in some], seed=1)
     assert clips.shape == (6, FRAMES, 3, 64, 64)
     prompts = [said_to_move(moving) for moving in some]
-    paths = plan(animator.planner, animator.t2i.clip, animator.t2i.tokenizer, prompts, 1)
+    t2i = animator.t2i
+    paths = starts(plan(animator.planner, t2i.clip, t2i.tokenizer, prompts, 1), 1)
     marks = measure_clips(judge, clips, paths, some)
     assert marks["motion"]["value"] >= 5 / 6
     assert marks["frames"]["value"] > 0.85
 
 
 def test_a_clip_can_begin_with_a_picture():
-    animator = Animator.load()
-    moving = draw_moving(7, 0)
-    first = to_float(torch.from_numpy(clip_of(moving)[:1]).permute(0, 3, 1, 2))
-    style = torch.tensor([moving.scene.layout()])[:, :-3]
-    path = torch.tensor(moving.path, dtype=torch.float32)[None]
-    clip = animator.on_path([said_to_move(moving)], path, style, first=first, steps=8)
+    animator, first = Animator.load(), to_tensor(render(draw_scene(7, 0)))
+    clip = animator.draw_from(first, ["hopping"], steps=8)
     assert torch.equal(clip[:, 0], first)
     assert (clip[:, 1] - first).abs().mean() < 0.3

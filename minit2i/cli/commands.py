@@ -42,6 +42,8 @@ USES = {  # what to do with the weights that `train` has put into FOLDER; else M
     "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',
     "inpaint": 'minit2i edit picture.png "a cat wearing a red crown" --mask mask.png --weights FOLDER',
     "sketch": 'minit2i sketch drawing.png "a cat wearing a red crown" --weights FOLDER',
+    "planner": 'minit2i video "a cat wearing a red crown, spinning" --weights FOLDER',
+    "video": 'minit2i video "a cat wearing a red crown, spinning" --weights FOLDER',
     "reader": 'minit2i edit picture.png "a cat wearing a red crown" --weights FOLDER',
     "upscaler": "minit2i upscale small.png --weights FOLDER",
 }
@@ -195,6 +197,12 @@ def run_sketch(args) -> None:
     x = to_tensor(Fitted(drawing).square, size=sketcher.t2i.size)
     small = sketcher.draw(x, [prompt], args.strength, **settings(args))
     save(to_pil(sketcher.t2i.enlarge(small, SIDE))[0], out)
+
+
+def run_video(args) -> None:
+    from . import editing  # as above
+
+    editing.run_video(args)
 
 
 def run_evaluate(args) -> None:

@@ -155,8 +155,8 @@ def build_parser() -> Parser:
     add("--prompt", default="", help="tell the denoiser what the picture shows")
     add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
 
-    def changing(name: str, what: str, example: str, *words: str):
-        add = command(name, what, example, *words, out=f"{name}.png", seed=True)
+    def changing(name: str, what: str, example: str, *words: str, out: str = ""):
+        add = command(name, what, example, *words, out=out or f"{name}.png", seed=True)
         add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
         add("--guidance", type=between(0.0, 100.0), help="how much to heed the words")
         return add
@@ -196,6 +196,17 @@ def build_parser() -> Parser:
         "PROMPT",
     )
     add("--strength", type=between(0.0, 1.0), default=1.0, help="how much to heed the drawing (%(default)s)")
+
+    add = changing(
+        "video",
+        "draw a clip of what the prompt says",
+        '"a fox wearing a red top hat, sliding left" -o fox.webp',
+        "PROMPT",
+        out="video.gif",
+    )
+    add("--style", choices=STYLES, help="whose art (by chance)")
+    add("--size", type=int, choices=(64, 256), default=256, help="pixels a side (%(default)s)")
+    add("--from", dest="first", metavar="IMAGE", help="begin with this picture")
 
     command(
         "upscale",

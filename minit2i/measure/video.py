@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from minit2i.fit import fit_psnr
 from minit2i.judge import Judge, verdicts
-from minit2i.motion import FRAMES, MOTIONS, Moving, clip_of, draw_moving, path_of, said_to_move
+from minit2i.motion import FRAMES, MOTIONS, Moving, clip_of, draw_moving, motion_like, said_to_move
 from minit2i.pictures import to_float
 from minit2i.scenes import Scene
-from minit2i.video import Animator, plan
+from minit2i.video import Animator, plan, starts
 
 from .shares import REAL_SEED, quantiles, share
 
@@ -64,13 +64,11 @@ def moved(pictures: Tensor, poses: Tensor, middle: Tensor) -> Tensor:
 
 def candidates() -> tuple[list[str], Tensor]:
     """Every motion at three widths: their names, and what each does to the first frame, (m, F, 4)."""
-    still = Scene("cat", "none", "none", "none", "white", "noto", size=1.0)
     names, poses = [], []
     for motion in MOTIONS:
         for far in (0.0, 0.5, 1.0):
-            path = path_of(motion, still, far)
             names.append(motion)
-            poses.append(torch.tensor(path, dtype=torch.float32))
+            poses.append(torch.tensor(motion_like(motion, far), dtype=torch.float32))
     return names, torch.stack(poses)
 
 
@@ -127,7 +125,7 @@ def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: st
     scenes, real = exam(split, n)
     prompts, t2i = [said_to_move(moving) for moving in scenes], animator.t2i
     styles = torch.tensor([moving.scene.layout() for moving in scenes])[:, :-3]
-    paths = plan(animator.planner, t2i.clip, t2i.tokenizer, prompts, seed)
+    paths = starts(plan(animator.planner, t2i.clip, t2i.tokenizer, prompts, seed), seed)
     true_paths = torch.tensor(np.stack([moving.path for moving in scenes]), dtype=torch.float32)
     ways: dict[str, Callable[[slice, int], Tensor]] = {
         "all frames at once": lambda some, i: animator.on_path(

@@ -11,14 +11,23 @@ from torch import Generator, Tensor
 
 from minit2i.clip import CLIP
 from minit2i.device import device_of
-from minit2i.motion import FRAMES, MOTIONS, Moving, clip_of, draw_moving, moving_caption, said_to_move
+from minit2i.motion import (
+    FRAMES,
+    MOTIONS,
+    Moving,
+    clip_of,
+    draw_moving,
+    motion_like,
+    moving_caption,
+    said_to_move,
+)
 from minit2i.pictures import to_float, to_pil
 from minit2i.planner import Planner, PlannerConfig, to_unit
 from minit2i.temporal import ClipDenoiser, TemporalConfig, TemporalLayers
 from minit2i.text2image import TextToImage
 from minit2i.tokenizer import Tokenizer
 from minit2i.unet import denoising_loss
-from minit2i.video import Animator, layouts_on
+from minit2i.video import Animator, layouts_on, path_pictures, plan, starts
 from minit2i.viz import grid
 from minit2i.weights import load_model, load_tokenizer
 
@@ -41,7 +50,7 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True)
 class PlannerRecipe(Recipe):
-    """Paths of moving scenes, and what people say of them."""
+    """How scenes move, and what people say of it."""
 
     batch: int = 128
     minutes: float = 4
@@ -60,16 +69,16 @@ class PlannerRecipe(Recipe):
         captions = drop_captions([moving_caption(moving, rng) for moving in scenes], rng)
         with torch.no_grad():
             text = data.clip.text(data.tokenizer(captions).to(on))
-        paths = to_unit(torch.tensor(np.stack([m.path for m in scenes]), dtype=torch.float32)).to(on)
-        return denoising_loss(model, model.config.schedule, paths, text, generator, "none")
+        motions = np.stack([motion_like(m.motion, rng.random()) for m in scenes])
+        x_0 = to_unit(torch.tensor(motions, dtype=torch.float32)).to(on)
+        return denoising_loss(model, model.config.schedule, x_0, text, generator, "none")
 
     @torch.no_grad()
     def sheet(self, model: Planner, data: Words) -> Image.Image:
-        """Paths from words, as the outline of a box that moves."""
-        from minit2i.video import path_pictures, plan
-
-        captions = [f"a cat wearing a blue top hat {motion}" for motion in MOTIONS]
-        return grid(path_pictures(plan(model, data.clip, data.tokenizer, captions)), columns=4)
+        """Paths from words, as a square that moves."""
+        captions = [f"a cat wearing a blue top hat, {motion}" for motion in MOTIONS]
+        motions = plan(model, data.clip, data.tokenizer, captions)
+        return grid(path_pictures(starts(motions, 0)), columns=4, captions=captions)
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class VideoRecipe(Recipe):
     def sheet(self, model: TemporalLayers, data: TextToImage) -> Image.Image:
         """Clips of the training split, true ones above drawn ones on the same path."""
         scenes, frames = [draw_moving(3, i) for i in range(6)], []
-        animator = Animator(data, None, model)
+        animator = Animator(data, model)
         for i, moving in enumerate(scenes):
             path = torch.tensor(moving.path, dtype=torch.float32)[None]
             style = torch.tensor([moving.scene.layout()])[:, :-3]
