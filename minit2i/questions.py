@@ -16,7 +16,7 @@ from PIL import Image
 from .caption import DESCRIBE, UNKNOWN
 from .captions import full_caption, short_caption, with_article
 from .render import PAINTS, render
-from .scenes import ANIMALS, HEADWEAR, Scene
+from .scenes import ANIMALS, EYEWEAR, HEADWEAR, Scene
 
 SIDES = {"left": -1, "in the middle": 0, "right": 1}
 
@@ -31,7 +31,7 @@ class View(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A question about a view, its answer, and what kind it is: a key of QUESTIONS, "describe" or "beyond"."""
+    """A question about a view, its answer, and its kind: a key of QUESTIONS, "describe" or "beyond"."""
 
     kind: str
     view: View

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from .autoencoder import Autoencoder, AutoencoderConfig
+from .caption import Captioner, CaptionerConfig
 from .clip import CLIP, CLIPConfig
 from .control import Branch
 from .device import device
@@ -42,6 +43,7 @@ NETWORKS = {  # name of a weights file -> the network and its sizes
     "sketch": (Branch, UNetConfig),
     "planner": (Planner, PlannerConfig),
     "video": (TemporalLayers, TemporalConfig),
+    "caption": (Captioner, CaptionerConfig),
     "judge": (Judge, JudgeConfig),
     "judge-fashion": (Judge, JudgeConfig),
 }

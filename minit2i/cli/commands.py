@@ -44,6 +44,7 @@ USES = {  # what to do with the weights that `train` has put into FOLDER; else M
     "sketch": 'minit2i sketch drawing.png "a cat wearing a red crown" --weights FOLDER',
     "planner": 'minit2i video "a cat wearing a red crown, spinning" --weights FOLDER',
     "video": 'minit2i video "a cat wearing a red crown, spinning" --weights FOLDER',
+    "caption": "minit2i describe picture.png --weights FOLDER",
     "reader": 'minit2i edit picture.png "a cat wearing a red crown" --weights FOLDER',
     "upscaler": "minit2i upscale small.png --weights FOLDER",
 }
@@ -203,6 +204,24 @@ def run_video(args) -> None:
     from . import editing  # as above
 
     editing.run_video(args)
+
+
+def run_describe(args) -> None:
+    from . import talking  # as above
+
+    talking.run_describe(args)
+
+
+def run_ask(args) -> None:
+    from . import talking  # as above
+
+    talking.run_ask(args)
+
+
+def run_chat(args) -> None:
+    from . import talking  # as above
+
+    talking.run_chat(args)
 
 
 def run_evaluate(args) -> None:

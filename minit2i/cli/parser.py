@@ -19,7 +19,7 @@ from minit2i.scenes import STYLES
 DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = (
     "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
-    "inpaint", "reader", "sketch", "planner", "video", "judge", "judge-fashion",
+    "inpaint", "reader", "sketch", "planner", "video", "caption", "judge", "judge-fashion",
 )  # fmt: skip
 
 
@@ -207,6 +207,20 @@ def build_parser() -> Parser:
     add("--style", choices=STYLES, help="whose art (by chance)")
     add("--size", type=int, choices=(64, 256), default=256, help="pixels a side (%(default)s)")
     add("--from", dest="first", metavar="IMAGE", help="begin with this picture")
+
+    add = command("describe", "say what a picture shows", "cat.png", as_json=True)
+    add("images", metavar="IMAGE", nargs="*")
+    add("--dir", type=folder, metavar="FOLDER", help="describe the pictures in a folder")
+    command(
+        "ask", "answer a question about a picture", 'cat.png "what colour is the hat?"', "IMAGE", "QUESTION"
+    )
+    command(
+        "chat",
+        "talk about a picture: questions are answered, wishes change it",
+        "cat.png -o changed.png",
+        "IMAGE",
+        out="chat.png",
+    )
 
     command(
         "upscale",

@@ -16,6 +16,7 @@ from minit2i.pictures import save_image
 from minit2i.weights import fingerprint, save_model
 
 from .autoencoder import AutoencoderRecipe
+from .caption import CaptionRecipe
 from .clip import ClipRecipe
 from .clothes import ClothesJudgeRecipe, ClothesRecipe
 from .denoiser import DenoiserRecipe, PixelRecipe
@@ -40,6 +41,7 @@ RECIPES = {
     "sketch": SketchRecipe(),
     "planner": PlannerRecipe(),
     "video": VideoRecipe(),
+    "caption": CaptionRecipe(),
     "judge": JudgeRecipe(),
     "judge-fashion": ClothesJudgeRecipe(),
 }
