@@ -60,7 +60,7 @@ class SketchRecipe(Recipe):
     """
 
     batch: int = 32
-    minutes: float = 45
+    minutes: float = 35
     lr: float = 3e-3
     scenes: int = 20_000
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder", "denoiser")
