@@ -80,7 +80,7 @@ class SketchRecipe(Recipe):
             pairs = [data.pair(index) for index in some]
             captions = worded([p.scene for p in pairs], rng, DenoiserRecipe.in_full, data.meaningless)
             text = t2i.encode(drop_captions(captions, rng))
-            x_0 = torch.stack([p.latents for p in pairs]).float()
+            x_0 = torch.stack([p.latents.float() for p in pairs])
             drawing = to_float(torch.stack([p.drawing for p in pairs]).to(on))
         told = {"layout": torch.zeros(len(pairs), LAYOUT, device=on), "drawing": drawing}
         settings = DenoiserRecipe.weighting, DenoiserRecipe.bell
