@@ -25,8 +25,7 @@ def zero_convolution(channels: int) -> nn.Conv2d:
 class Branch(nn.Module):
     """The way down of a denoiser of this config, with a drawing beside the noisy latents.
 
-    A drawing enters through a small network of its own: raw pixels through one zero convolution are ignored
-    for tens of thousands of steps.
+    A drawing enters through a small network of its own, which finds edges and areas in it.
     """
 
     def __init__(self, config: UNetConfig):

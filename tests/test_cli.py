@@ -665,7 +665,7 @@ def wrong_shape(name: str) -> bytes:
     from safetensors.torch import save
 
     sizes = {"clip": {"width": 64}, "denoiser": {"widths": [8, 8]}, "upscaler": {"width": 9}}
-    sizes |= {"reader": {"hidden": 9}, "inpaint": {"widths": [8, 8]}}
+    sizes |= {"reader": {"hidden": 9}, "inpaint": {"widths": [8, 8]}, "sketch": {"widths": [8, 8]}}
     sizes = sizes[name]
     tensors = {"head.weight": torch.zeros(3, dtype=torch.float16)}
     return save(tensors, {"config": json.dumps(sizes), "card": "{}", "sha256": weights.digest(tensors)})
