@@ -38,8 +38,8 @@ class Sketcher:
         """One small picture a drawing: (B, 3, S, S) in [-1, 1].
 
         strength: how much the drawing is heeded, from 0 (not at all) to 1. settings: those of
-        `TextToImage.steps` but for layout, style and told: place and size are the drawing's, the style is left
-        to chance.
+        `TextToImage.steps` but for layout, style and told: place and size are the drawing's, and the style is
+        left to chance.
         Raises InputError for another strength, or drawings of another count or size.
         """
         if not 0 <= strength <= 1:
