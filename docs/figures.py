@@ -55,7 +55,7 @@ def extend_strip(editor: Editor, cat: Image.Image) -> Image.Image:
 
 
 def sketch_strip(sketcher: Sketcher) -> Image.Image:
-    """Crude drawings, and what becomes of them; the second drawing with two sentences."""
+    """Crude drawings, and what becomes of them; the last drawing with two sentences."""
     wishes = {
         "fox": ["a fox wearing a red top hat"],
         "frog": ["a frog wearing a yellow crown"],

@@ -1,4 +1,4 @@
-// A pad to draw on, for a notebook or a page: mouse, touch, pen and keyboard; no network, nothing but this file.
+// A pad to draw on, for a notebook or a page: mouse, touch or pen, and Ctrl+Z; no network, nothing but this file.
 // canvas.py shows it. `use` is handed the drawing as a PNG data URL when the student is content with it.
 
 export function pad(el, { side, ground, palette, use }) {
@@ -40,6 +40,7 @@ export function pad(el, { side, ground, palette, use }) {
     return [(x * side) / canvas.clientWidth, (y * side) / canvas.clientHeight];
   };
   const undo = () => {
+    said.textContent = ""; // what was handed over is no longer what is seen
     strokes.pop();
     paint();
   };
@@ -103,6 +104,7 @@ export function pad(el, { side, ground, palette, use }) {
       {},
       action("undo", undo),
       action("clear", () => {
+        said.textContent = "";
         strokes.length = 0;
         paint();
       }),

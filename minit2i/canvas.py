@@ -71,7 +71,7 @@ class DrawingPad:
             f'width="{self.side + 40}" height="{self.side + 160}" style="border: 0" '
             f'srcdoc="{html.escape(page(self.side))}"></iframe>'
         )
-        frame = f'<div role="img" aria-label="A pad to draw on">{frame}</div>'
+        frame = f'<div role="group" aria-label="A pad to draw on">{frame}</div>'
         display(HTML(frame))
 
     def picture(self, path: str | Path | None = None) -> Image.Image:

@@ -5,10 +5,8 @@ the denoiser sees again on its way up, through convolutions that are zero at fir
 the denoiser as it was, and can only add to it.
 Paper: Zhang et al. 2023 (ControlNet).
 
-Shapes: B batch, S side of a drawing (64), Z and H channels and side of latents, C channels of a skip.
+Shapes: B batch, S side of a drawing (64).
 """
-
-import copy
 
 from torch import Tensor, nn
 
@@ -27,8 +25,7 @@ def zero_convolution(channels: int) -> nn.Conv2d:
 class Branch(nn.Module):
     """The way down of a denoiser of this config, with a drawing beside the noisy latents.
 
-    A drawing enters through a small network of its own: raw pixels through one zero convolution are ignored
-    for tens of thousands of steps.
+    A drawing enters through a small network of its own, which finds edges and areas in it.
     """
 
     def __init__(self, config: UNetConfig):
@@ -55,9 +52,8 @@ class Branch(nn.Module):
     @classmethod
     def of(cls, denoiser: UNet) -> "Branch":
         """A branch that begins as a copy of this denoiser's way down."""
-        branch = cls(denoiser.config)
-        own = branch.net.state_dict()
-        branch.net.load_state_dict({name: copy.deepcopy(denoiser.state_dict()[name]) for name in own})
+        branch, whole = cls(denoiser.config), denoiser.state_dict()
+        branch.net.load_state_dict({name: whole[name] for name in branch.net.state_dict()})
         return branch
 
     def forward(

@@ -38,8 +38,8 @@ class Sketcher:
         """One small picture a drawing: (B, 3, S, S) in [-1, 1].
 
         strength: how much the drawing is heeded, from 0 (not at all) to 1. settings: those of
-        `TextToImage.steps`, but for the layout: place and size are the drawing's, and the style is the
-        prompt's if it names one.
+        `TextToImage.steps` but for layout, style and told: place and size are the drawing's, and the style is
+        left to chance.
         Raises InputError for another strength, or drawings of another count or size.
         """
         if not 0 <= strength <= 1:
@@ -48,7 +48,7 @@ class Sketcher:
             side = self.t2i.size
             raise InputError(f"each prompt needs a drawing (3, {side}, {side}), not {tuple(drawings.shape)}")
         t2i, on = self.t2i, device_of(self.t2i.denoiser)
-        denoiser = Controlled(t2i.denoiser, self.branch, strength).eval()
+        denoiser = Controlled(t2i.denoiser, self.branch, strength)
         drawer = TextToImage(t2i.clip, t2i.tokenizer, denoiser, None, t2i.words, t2i.autoencoder)
         nowhere = torch.zeros(len(prompts), LAYOUT)
         return drawer.draw(prompts, layout=nowhere, told={"drawing": drawings.to(on)}, **settings)

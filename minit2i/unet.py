@@ -189,7 +189,7 @@ class UNet(nn.Module):
         embedding = self.embed(t, text, layout)
         x, skips = self.way_down(self.entered(x_t, layout, seen), embedding, text)
         if control is not None:
-            skips = [skip + more for skip, more in zip(skips, control, strict=False)]
+            skips = [skip + more for skip, more in zip(skips, control[:-1], strict=True)]
             x = x + control[-1]
         for block in self.up:
             x = block(x, skips, embedding, text)

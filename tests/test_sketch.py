@@ -125,7 +125,7 @@ def test_overlap_is_what_two_boxes_share():
 def test_a_drawing_is_crude_and_yet_where_its_scene_is(seed):
     rng = python_rng(Generator().manual_seed(seed))
     shown = [anywhere(draw_scene(seed, i), rng) for i in range(40)]
-    drawn, around, _ = crude_drawings(shown, Generator().manual_seed(seed))
+    drawn, around, *_ = crude_drawings(shown, Generator().manual_seed(seed))
     assert drawn.shape == (40, 3, 64, 64) and drawn.abs().max() <= 1
     assert torch.equal(drawn, crude_drawings(shown, Generator().manual_seed(seed)).pictures)
     pictures = to_float(render_all(shown))
@@ -172,7 +172,7 @@ def test_shipped_weights_follow_drawings():
     sketcher, judge = Sketcher.load(), load_model("judge")
     rng = random.Random(0)
     asked = [anywhere(draw_scene(33, i, "held_out"), rng) for i in range(24)]
-    drawings, around, _ = crude_drawings(asked, Generator().manual_seed(0))
+    drawings, around, *_ = crude_drawings(asked, Generator().manual_seed(0))
     drawn = sketcher.draw(drawings, [full_caption(scene) for scene in asked])
     assert overlap(box_of(drawn), around).mean() > 0.7
     assert verdicts(judge, drawn, asked)["animal"].float().mean() > 0.85

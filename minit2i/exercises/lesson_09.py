@@ -58,6 +58,9 @@ controlled_test = compare(
             lambda skip, found, strength: strength * (skip + found)
         ),
         "what the branch found takes the place of the skip": lambda skip, found, strength: strength * found,
+        "the skip gets less as the drawing is heeded more: it stays whole": (
+            lambda skip, found, strength: (1 - strength) * skip + strength * found
+        ),
     },
 )
 
@@ -79,6 +82,8 @@ box_overlap_test = compare(
         ((0, 0, 4, 4), (1, 1, 2, 3)),
         ((0, 0, 1, 1), (0, 0, 1, 1)),
         ((0, 0, 1, 1), (3, 4, 5, 6)),
+        ((0, 0, 4, 2), (1, 3, 3, 5)),
+        ((0, 0, 2, 4), (3, 1, 5, 3)),
     ],
     {
         "nothing is ever shared": lambda a, b: 0.0,
@@ -95,17 +100,29 @@ box_overlap_test = compare(
 # ---- 09.4 ----
 
 
-def where_drawn(picture: Tensor, beyond: int = 1, channels: slice = slice(None)) -> tuple[int, ...]:
-    inside = ((picture - picture[:, :1, :1]).abs() > 0.3)[channels].any(dim=0)
+def where_drawn(picture: Tensor, beyond: int = 1, least: float = 0.3) -> tuple[int, ...]:
+    inside = ((picture - picture[:, :1, :1]).abs() > least).any(dim=0)
     columns, rows = inside.any(dim=0).nonzero(), inside.any(dim=1).nonzero()
     return int(columns.min()), int(rows.min()), int(columns.max()) + beyond, int(rows.max()) + beyond
 
 
 @cache
-def blob(colour: tuple[float, ...], left: int, top: int, right: int, bottom: int) -> Tensor:
-    picture = torch.full((3, 12, 16), 0.9)
+def blob(colour: tuple[float, ...], left: int, top: int, right: int, bottom: int, ground=0.9) -> Tensor:
+    """A blob on a plain ground, and a speck that is hardly another shade."""
+    picture = torch.full((3, 12, 16), ground)
     picture[:, top:bottom, left:right] = torch.tensor(colour).view(3, 1, 1)
+    picture[1, 11, 15] -= 0.2
     return picture
+
+
+def only(sign: int):
+    """The mistake to look only for what is lighter (1) or darker (-1)."""
+
+    def found(picture: Tensor) -> tuple[int, ...]:
+        moved = (sign * (picture - picture[:, :1, :1])).clamp(min=0)
+        return where_drawn(moved) if (moved > 0.3).any() else (0, 0, 0, 0)
+
+    return found
 
 
 def crossed(picture: Tensor) -> tuple[int, ...]:
@@ -119,12 +136,18 @@ where_drawn_test = compare(
         (blob((0.9, -1, -1), 3, 2, 10, 9),),
         (blob((-1, -1, 0.9), 1, 5, 4, 12),),
         (blob((0.0, 0, 0), 6, 1, 16, 2),),
+        (blob((0.9, 0.9, 0.2), 4, 3, 8, 6, ground=-0.8),),
     ],
     {
         "it is the whole picture": lambda picture: (0, 0, picture.shape[2], picture.shape[1]),
         "right and bottom are the last pixels: they should be one beyond": (
             lambda picture: where_drawn(picture, beyond=0)
         ),
+        "every small difference counts: it has to be more than 0.3": (
+            lambda picture: where_drawn(picture, least=0.0)
+        ),
+        "only what is darker than the background counts: take the absolute difference": only(-1),
+        "only what is lighter than the background counts: take the absolute difference": only(1),
         "x and y are exchanged: columns say left and right": crossed,
     },
 )

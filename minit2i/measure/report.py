@@ -37,7 +37,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
     if n < 2:
         raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
     t2i, clothes = TextToImage.load(folder), TextToImage.load(folder, "denoiser-fashion")
-    judge, editor = load_model("judge", folder), Editor.load(folder)
+    judge, editor, sketcher = load_model("judge", folder), Editor.load(folder), Sketcher.load(folder)
     scenes, sheet = measure_scenes(t2i, judge, n, seed)
     real, _ = scene_pictures("held_out", n - n % 2, 64, seed=REAL_SEED)
     return {
@@ -51,7 +51,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
         "upscaler": measure_upscaler(t2i.upscaler, max(1, n // 20)),
         "edits": measure_edits(editor, judge, max(1, n // 4), seed),
         "extended": measure_seams(editor, max(1, n // 40), seed),
-        "sketches": measure_sketches(Sketcher.load(folder), editor, judge, max(50, n // 4), seed),
+        "sketches": measure_sketches(sketcher, editor, judge, max(50, n // 4), seed),
     }, sheet
 
 

@@ -29,11 +29,11 @@ def measure_sketches(
     """Crude drawings of n scenes of a split, and what becomes of them in every way that we have.
 
     overlap: of the box around what came out with the one around what was drawn. colour_of_the_prompt: the
-    share of pictures with the hat's colour right, where the drawing has a hat of another.
+    share of pictures with the hat's colour right, where the drawing shows a hat of another.
     """
-    rng = random.Random(f"sketch {REAL_SEED}")
+    rng = random.Random(f"drawings to measure {REAL_SEED}")
     asked = [anywhere(draw_scene(REAL_SEED, i, split), rng) for i in range(n)]
-    drawings, boxes, shown = crude_drawings(asked, Generator().manual_seed(REAL_SEED))
+    drawings, boxes, shown, coloured = crude_drawings(asked, Generator().manual_seed(2**40 + REAL_SEED))
     prompts, t2i = [full_caption(scene) for scene in asked], sketcher.t2i
     ways: dict[str, Callable[[Tensor, slice, int], Tensor]] = {
         "drawing and words": lambda x, some, i: sketcher.draw(x, prompts[some], seed=i),
@@ -55,7 +55,8 @@ def measure_sketches(
             some = slice(i, i + 50)
             parts.append(way(drawings[some].to(device()), some, 1000 * seed + i // 50).cpu())
         pictures[name] = torch.cat(parts)
-    conflict = [a.colour != s.colour and s.colour != "none" for a, s in zip(asked, shown, strict=True)]
+    other = [a.colour != s.colour and s.colour != "none" for a, s in zip(asked, shown, strict=True)]
+    conflict = torch.tensor(other) & coloured
     result = {}
     for name, drawn in pictures.items():
         right = verdicts(judge, drawn, asked)
@@ -63,7 +64,7 @@ def measure_sketches(
             "overlap": overlap(box_of(drawn), boxes).mean().item(),
             "n": n,
             "animal": share(right["animal"]),
-            "colour_of_the_prompt": share(right["colour"][torch.tensor(conflict)]),
+            "colour_of_the_prompt": share(right["colour"][conflict]),
             "joint": share(right["joint"]),
         }
     return result

@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 
 from minit2i.pictures import to_tensor
 from minit2i.render import PAINTS, framed, layout, parts, render
-from minit2i.scenes import ANIMALS, COLOURS, HEADWEAR, Scene
+from minit2i.scenes import ANIMALS, COLOURS, HEADWEAR, Scene, held_out
 
 from .batches import python_rng
 
@@ -31,36 +31,53 @@ Colour = tuple[int, int, int]
 
 class Drawings(NamedTuple):
     """Crude drawings (B, 3, 64, 64) in [-1, 1], the boxes around what they show (B, 4), left, top, right and
-    bottom as fractions of the frame, and what each shows, which may be a little other than what was meant."""
+    bottom as fractions of the frame; what each shows, which may be a little other than what was meant; and
+    whether its colours can be seen, (B,) bool, or only lines."""
 
     pictures: Tensor
     boxes: Tensor
     shown: list[Scene]
+    coloured: Tensor
+
+
+class Sheet(NamedTuple):
+    """One drawing before it is shrunk, the box around what it shows, and whether colours can be seen."""
+
+    picture: Image.Image
+    box: Box
+    coloured: bool
 
 
 def crude_drawings(scenes: list[Scene], generator: Generator) -> Drawings:
     """A crude drawing of each scene, often of something a little other than the scene: see `misheard`."""
     rng = python_rng(generator)
     shown = [misheard(scene, rng) for scene in scenes]
-    drawn, around = zip(
-        *(spoilt(scene, rng) if rng.random() < 0.25 else by_hand(scene, rng) for scene in shown), strict=True
-    )
-    small = to_tensor([picture.resize((64, 64), Image.Resampling.BOX) for picture in drawn])
-    return Drawings(photographed(small, rng), torch.tensor(around), shown)
+    sheets = [spoilt(scene, rng) if rng.random() < 0.25 else by_hand(scene, rng) for scene in shown]
+    small = to_tensor([sheet.picture.resize((64, 64), Image.Resampling.BOX) for sheet in sheets])
+    boxes, coloured = torch.tensor([s.box for s in sheets]), torch.tensor([s.coloured for s in sheets])
+    return Drawings(photographed(small, rng), boxes, shown, coloured)
 
 
 def misheard(scene: Scene, rng: random.Random) -> Scene:
-    """The scene as somebody draws it who cares for places only: two hats in five of another colour, now and
-    then another hat, none, or another animal. So a drawing says where, and words say what."""
-    head = layout(scene)[0][2:]
+    """The scene as somebody draws it who cares for places only: one hat in three of another colour, now and
+    then another hat, none, or another animal. So a drawing says where, and words say what.
+
+    What becomes of a scene that is not held out is not held out either.
+    """
+    other = scene
     if scene.headwear != "none":
         if rng.random() < 0.4:
-            scene = replace(scene, colour=rng.choice(COLOURS))
+            other = replace(other, colour=rng.choice(COLOURS))
         if rng.random() < 0.1:
-            scene = replace(scene, headwear=rng.choice(HEADWEAR))
+            other = replace(other, headwear=rng.choice(HEADWEAR))
         if rng.random() < 0.1:
-            scene = framed(replace(scene, headwear="none", colour="none"), head)
-    return replace(scene, animal=rng.choice(ANIMALS)) if rng.random() < 0.1 else scene
+            head = layout(scene)[0][2:]
+            other = framed(replace(other, headwear="none", colour="none"), head)
+    if rng.random() < 0.1:
+        other = replace(other, animal=rng.choice(ANIMALS))
+    if held_out(other.animal, other.headwear, other.colour):
+        return other if held_out(scene.animal, scene.headwear, scene.colour) else scene
+    return other
 
 
 def boxes(scene: Scene) -> dict[str, Box]:
@@ -85,8 +102,8 @@ def main_colour(style: str, name: str) -> Colour:
 # ---- By hand ----
 
 
-def by_hand(scene: Scene, rng: random.Random) -> tuple[Image.Image, Box]:
-    """The pieces of a scene as simple shapes, filled, in outline, or both; and the box around them."""
+def by_hand(scene: Scene, rng: random.Random) -> Sheet:
+    """The pieces of a scene as simple shapes, filled, in outline, or both."""
     paper = rng.choice(((255, 255, 255), (255, 255, 255), tuple(PAINTS["backgrounds"][scene.background])))
     paper = paper if rng.random() < 0.85 else tuple(rng.randint(150, 255) for _ in range(3))
     picture = Image.new("RGB", (SIDE, SIDE), paper)
@@ -124,7 +141,7 @@ def by_hand(scene: Scene, rng: random.Random) -> tuple[Image.Image, Box]:
     if "hat" in found:
         put(hat(nudged(found["hat"], rng), scene.headwear, rng), tuple(PAINTS["hats"][scene.colour][1]))
     low, high = np.min(corners, axis=0).clip(0), np.max(corners, axis=0).clip(max=1)
-    return picture, (*low.tolist(), *high.tolist())
+    return Sheet(picture, (*low.tolist(), *high.tolist()), filled or own_ink)
 
 
 def nudged(box: Box, rng: random.Random, share: float = 0.06) -> Box:
@@ -176,22 +193,23 @@ def hat(box: Box, headwear: str, rng: random.Random) -> list[tuple[float, float]
 # ---- Spoilt pictures ----
 
 
-def spoilt(scene: Scene, rng: random.Random) -> tuple[Image.Image, Box]:
-    """A picture of few flat colours, or the lines between them; and the box around what is in it."""
+def spoilt(scene: Scene, rng: random.Random) -> Sheet:
+    """A picture of few flat colours, or the lines between them."""
     around = np.array(list(boxes(scene).values())).reshape(-1, 2, 2)
     box = (*around[:, 0].min(axis=0).tolist(), *around[:, 1].max(axis=0).tolist())
     smooth = render(scene, 128).filter(ImageFilter.MedianFilter(rng.choice((5, 7, 9))))
     few = smooth.quantize(rng.randint(3, 7), Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few = few.filter(ImageFilter.ModeFilter(rng.choice((5, 9))))
     if rng.random() < 0.6:
-        return few.convert("RGB"), box
+        return Sheet(few.convert("RGB"), box, True)
     numbers = np.asarray(few)
     edges = np.zeros(numbers.shape, bool)
     edges[:-1] |= numbers[:-1] != numbers[1:]
     edges[:, :-1] |= numbers[:, :-1] != numbers[:, 1:]
     lines = Image.fromarray(255 * edges.astype(np.uint8)).filter(ImageFilter.MaxFilter(rng.choice((3, 5, 7))))
     ink = tuple(rng.randint(0, 120) for _ in range(3))
-    return Image.composite(Image.new("RGB", few.size, ink), Image.new("RGB", few.size, "white"), lines), box
+    paper = Image.new("RGB", few.size, "white")
+    return Sheet(Image.composite(Image.new("RGB", few.size, ink), paper, lines), box, False)
 
 
 def photographed(drawings: Tensor, rng: random.Random) -> Tensor:
