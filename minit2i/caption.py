@@ -10,6 +10,7 @@ Shapes: B pictures, P tokens of a picture and W their width, L tokens of a text,
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -63,9 +64,10 @@ class CausalBlock(nn.Module):
             key, value = (torch.cat(pair, dim=2) for pair in zip(past, (key, value), strict=True))
         M = key.shape[2] - L
         hidden = torch.ones(L, M + L, dtype=torch.bool, device=x.device).triu(M + 1)
-        scores = (query @ key.transpose(-1, -2)).float() / math.sqrt(D // self.heads)
-        weights = scores.masked_fill(hidden, -torch.inf).softmax(dim=-1)
-        seen = (weights.to(value.dtype) @ value).transpose(1, 2).reshape(B, L, D)
+        with torch.autocast("cpu", enabled=False):  # as in layers.py: a CPU is slow at it in 16 bits
+            scores = query.float() @ key.float().transpose(-1, -2) / math.sqrt(D // self.heads)
+            weights = scores.masked_fill(hidden, -torch.inf).softmax(dim=-1)
+            seen = (weights @ value.float()).transpose(1, 2).reshape(B, L, D)
         x = x + self.out(seen)
         return x + self.mlp(self.norm_2(x)), (key, value), weights
 
@@ -84,40 +86,65 @@ class Captioner(nn.Module):
         self.blocks = nn.ModuleList(CausalBlock(D, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(D)
 
-    def forward(
+    def read(
         self, picture: Tensor | None, ids: Tensor, cache: Cache | None = None
-    ) -> tuple[Tensor, Cache, Tensor]:
+    ) -> tuple[Tensor, Cache, list[Tensor]]:
         """picture: (B, P, W), CLIP's tokens, or None where the cache holds them; ids: (B, L), what is new.
 
-        Returns the logits (B, L, V) of what comes after each of these tokens, a cache of all that was read,
-        and how they looked at the picture: (B, L, P), a mean over layers and heads.
+        Returns what each new text token has come to mean, (B, L, D), a cache of all that was read, and the
+        weights of each layer.
         """
         x = self.embed(ids)
         if picture is not None:
             x = torch.cat([self.look(picture), x], dim=1)
         begin = cache[0][0].shape[2] if cache else 0
         x = x + self.position[begin : begin + x.shape[1]]
-        kept, looks = [], []
+        kept, looked = [], []
         for block, past in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
             x, pair, weights = block(x, past)
             kept.append(pair)
-            looks.append(weights.mean(dim=1))
-        L, P = ids.shape[1], self.config.picture_tokens
-        look = torch.stack(looks).mean(dim=0)[:, -L:, :P]
+            looked.append(weights)
+        return self.norm(x[:, -ids.shape[1] :]), kept, looked
+
+    def next(self, x: Tensor) -> Tensor:
+        """What may come after tokens that mean this, (..., D): logits (..., V)."""
         # The same table says what a token means and which token is meant (Press & Wolf 2017)
-        return self.norm(x[:, -L:]) @ self.embed.weight.T, kept, look
+        return x @ self.embed.weight.T
+
+    def forward(
+        self, picture: Tensor | None, ids: Tensor, cache: Cache | None = None
+    ) -> tuple[Tensor, Cache]:
+        """As `read`. Returns the logits (B, L, V) of what comes after each new token, and the cache."""
+        x, cache, _ = self.read(picture, ids, cache)
+        return self.next(x), cache
 
 
-def caption_loss(model: Captioner, picture: Tensor, ids: Tensor, answered: Tensor) -> Tensor:
-    """How surprised the model is by each token of the answers: the mean cross-entropy, a scalar.
+class Lesson(NamedTuple):
+    """Questions with their answers in one row each, ids (B, L), and the places of all tokens of answers:
+    their rows and columns, (n,) each."""
 
-    ids: (B, L), question and answer; answered: (B, L), True at the tokens of answers, their end included.
-    """
-    logits, _, _ = model(picture, ids[:, :-1])
-    return F.cross_entropy(logits[answered[:, 1:]].float(), ids[:, 1:][answered[:, 1:]])
+    ids: Tensor
+    rows: Tensor
+    columns: Tensor
+
+
+def caption_loss(model: Captioner, picture: Tensor, lesson: Lesson) -> Tensor:
+    """How surprised the model is by each token of the answers: the mean cross-entropy, a scalar."""
+    x, _, _ = model.read(picture, lesson.ids[:, :-1])
+    # Column i is guessed by what stands at column i - 1
+    logits = model.next(x[lesson.rows, lesson.columns - 1])
+    return F.cross_entropy(logits.float(), lesson.ids[lesson.rows, lesson.columns])
 
 
 # ---- Writing ----
+
+LONGEST = 40  # tokens of an answer
+
+
+def read_out(model: Captioner, tokenizer: Tokenizer, question: str) -> list[int]:
+    """A question as ids: start, its tokens, end; cut where an answer would no longer fit."""
+    ids, room = tokenizer.encode(question), model.config.context - LONGEST
+    return ids if len(ids) <= room else [*ids[: room - 1], tokenizer.end]
 
 
 @torch.no_grad()
@@ -128,7 +155,6 @@ def write(
     question: str = DESCRIBE,
     temperature: float = 0.0,
     seed: int = 0,
-    longest: int = 40,
 ) -> list[str]:
     """An answer for each picture (B, P, W).
 
@@ -136,11 +162,11 @@ def write(
     more is bolder.
     """
     generator = Generator().manual_seed(seed)
-    ids = torch.tensor([tokenizer.encode(question)] * len(picture), device=picture.device)
-    logits, cache, _ = model(picture, ids)
+    ids = torch.tensor([read_out(model, tokenizer, question)] * len(picture), device=picture.device)
+    logits, cache = model(picture, ids)
     written: list[list[int]] = [[] for _ in picture]
     done = torch.zeros(len(picture), dtype=torch.bool)
-    for _ in range(longest):
+    for _ in range(LONGEST):
         now = logits[:, -1].float().cpu()
         # p_i ~ e^(logit_i / temperature)
         chosen = (
@@ -155,30 +181,25 @@ def write(
             if not over:
                 row.append(token)
         # Only the new token goes through the network: the cache holds all before it
-        logits, cache, _ = model(None, chosen[:, None].to(picture.device), cache)
+        logits, cache = model(None, chosen[:, None].to(picture.device), cache)
     return [tokenizer.decode(row) for row in written]
 
 
 @torch.no_grad()
 def beam_search(
-    model: Captioner,
-    tokenizer: Tokenizer,
-    picture: Tensor,
-    question: str = DESCRIBE,
-    width: int = 4,
-    longest: int = 40,
+    model: Captioner, tokenizer: Tokenizer, picture: Tensor, question: str = DESCRIBE, width: int = 4
 ) -> list[tuple[str, float]]:
     """The likeliest answers to one picture (1, P, W), with the logarithm of how likely each is.
 
     In each step every unfinished text goes on in all ways, and only the `width` likeliest are kept: what
     begins well may end badly, and the other way round.
     """
-    start = tokenizer.encode(question)
+    start = read_out(model, tokenizer, question)
     beams: list[tuple[list[int], float]] = [([], 0.0)]
     finished: list[tuple[list[int], float]] = []
-    for _ in range(longest):
+    for _ in range(LONGEST):
         ids = torch.tensor([start + row for row, _ in beams], device=picture.device)
-        logits, _, _ = model(picture.expand(len(beams), -1, -1), ids)
+        logits, _ = model(picture.expand(len(beams), -1, -1), ids)
         # log p(text, token) = log p(text) + log p(token | text)
         scores = logits[:, -1].float().log_softmax(-1).cpu() + torch.tensor([s for _, s in beams])[:, None]
         best = scores.flatten().topk(width)
@@ -202,9 +223,12 @@ def looks(model: Captioner, tokenizer: Tokenizer, picture: Tensor, question: str
 
     Row i belongs to token i of the answer; it is where the model looked when it wrote that token.
     """
-    before = tokenizer.encode(question)
+    before = read_out(model, tokenizer, question)
     ids = torch.tensor([before + tokenizer.encode(answer)[1:-1]], device=picture.device)
-    _, _, look = model(picture, ids)
-    look = look[0, len(before) - 1 : -1]  # a token is written by the one before it
-    side = math.isqrt(look.shape[-1])
+    _, _, weights = model.read(picture, ids)
+    P = picture.shape[1]
+    look = torch.cat(weights).mean(dim=(0, 1))[
+        P + len(before) - 1 : -1, :P
+    ]  # a token is written by the one before
+    side = math.isqrt(P)
     return (look / look.sum(dim=-1, keepdim=True)).view(-1, side, side)

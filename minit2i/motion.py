@@ -16,10 +16,8 @@ from PIL import Image
 
 from .captions import full_caption, short_caption
 from .render import PAINTS, render
-from .scenes import ANIMALS, Scene, draw_scene
+from .scenes import ANIMALS, FRAMES, Scene, draw_scene
 
-FRAMES = 16
-POSE = 4
 MOTIONS = {  # each, and other words for it
     "hopping": ("jumping", "hopping up and down", "bouncing", "that hops"),
     "sliding left": ("moving left", "sliding to the left", "going left", "that moves to the left"),
@@ -75,16 +73,18 @@ def path_from(x: float, y: float, size: float, motion: np.ndarray) -> np.ndarray
 
 
 def path_within(motion: np.ndarray, rng: random.Random) -> np.ndarray:
-    """A path of this motion that begins at a place and with a size from which it stays in the frame."""
-    # What shrinks begins large, so that it is never too small to be seen
-    size = rng.uniform(0.66, 0.74) / min(1.0, motion[:, 2].min())
-    room = 0.49 - size * motion[:, 2] / 2  # in each frame, to every side
-    start = []
-    for way in (motion[:, 0], motion[:, 1]):
+    """A path of this motion that begins somewhere, about as large as will stay in the frame all the time."""
+    # What is turned needs more room, if not as much as its square would
+    room_for = motion[:, 2] * (1 + 0.3 * np.abs(np.sin(motion[:, 3])))
+    x, y = motion[:, 0], motion[:, 1]
+    # The largest start: size room_for_f / 2 + |where| <= 0.49 in every frame, with the path in the middle
+    largest = min(((0.98 - np.ptp(way)) / room_for.max() for way in (x, y)), default=0.9)
+    size = rng.uniform(0.93, 1) * min(0.94, max(0.5, largest))
+    room, start = 0.49 - size * room_for / 2, []
+    for way in (x, y):
         low, high = (-room - way).max(), (room - way).min()
         start.append(rng.uniform(low, high) if low < high else (low + high) / 2)
-    x, y = (min(0.12, max(-0.12, value)) for value in start)
-    return path_from(x, y, size, motion)
+    return path_from(*start, size, motion)
 
 
 def draw_moving(seed: int, index: int, split: str = "train") -> Moving:
@@ -112,21 +112,26 @@ def moving_so(scene: Scene, motion: str, rng: random.Random) -> Moving:
 
 def clip_of(moving: Moving, size: int = 64) -> np.ndarray:
     """All frames of a moving scene: uint8 (FRAMES, size, size, 3)."""
-    ground = tuple(PAINTS["backgrounds"][moving.scene.background])
-    # Drawn once, twice as large; each frame is a look at it: moved, turned, from nearer or farther away
-    side, own = 2 * size, 0.7
-    picture = render(replace(moving.scene, x=0.0, y=0.0, size=own), side)
     frames = np.empty((len(moving.path), size, size, 3), np.uint8)
-    for f, (x, y, scale, angle) in enumerate(moving.path):
-        # Place p of the frame shows  middle + own / scale R(-angle) (p - middle - (x, y))  of the picture
-        cos, sin = own / scale * math.cos(angle), own / scale * math.sin(angle)
-        left, top = (0.5 + x) * side, (0.5 + y) * side
-        look = cos, sin, side / 2 - cos * left - sin * top, -sin, cos, side / 2 + sin * left - cos * top
-        frame = picture.transform(
-            picture.size, Image.Transform.AFFINE, look, Image.Resampling.BICUBIC, fillcolor=ground
-        )
-        frames[f] = frame.reduce(2)
+    for f, (x, y, scale, angle) in enumerate(moving.path.tolist()):
+        scene = replace(moving.scene, x=x, y=y, size=scale)
+        if f and (moving.path[f] == moving.path[f - 1]).all():
+            frames[f] = frames[f - 1]
+        else:
+            frames[f] = turned(scene, angle, size) if angle else render(scene, size)
     return frames
+
+
+def turned(scene: Scene, angle: float, size: int) -> Image.Image:
+    """The scene, turned clockwise about its middle."""
+    ground, side = tuple(PAINTS["backgrounds"][scene.background]), 3 * size
+    left, top = (0.5 + scene.x) * side, (0.5 + scene.y) * side
+    large = render(replace(scene, x=0.0, y=0.0), side)
+    # Place p of the frame shows  middle + R(-angle) (p - middle - (x, y))  of the picture
+    cos, sin = math.cos(angle), math.sin(angle)
+    look = cos, sin, side / 2 - cos * left - sin * top, -sin, cos, side / 2 + sin * left - cos * top
+    bicubic = Image.Resampling.BICUBIC
+    return large.transform(large.size, Image.Transform.AFFINE, look, bicubic, fillcolor=ground).reduce(3)
 
 
 def moving_caption(moving: Moving, rng: random.Random) -> str:
@@ -135,7 +140,7 @@ def moving_caption(moving: Moving, rng: random.Random) -> str:
     text = full_caption(moving.scene)
     if rng.random() < 0.1:
         return text
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         return f"{short_caption(moving.scene)} {motion}"
     return f"{text} {motion}" if rng.random() < 0.7 else f"{text}, {motion}"
 

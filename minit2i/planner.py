@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .clip import Text
 from .layers import Attention, QuickGELU, timestep_embedding
-from .motion import FRAMES, POSE
+from .scenes import FRAMES, POSE
 from .schedule import Schedule
 
 MIDDLE, SPREAD = (0.0, 0.0, 1.0, 1.0), (0.1, 0.1, 0.15, 1.5)  # of what a pose holds: about its mean and range

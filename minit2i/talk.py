@@ -10,31 +10,37 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from . import retouch
 from .caption import DESCRIBE, Captioner, write
-from .captions import full_caption
+from .captions import full_caption, said_in_full
 from .device import device_of
 from .edit import Editor
 from .files import WEIGHTS
 from .fitted import Fitted
-from .pictures import to_tensor
+from .pictures import as_rgb, to_tensor
 from .reading import asked, read, said
 from .text2image import TextToImage
 from .tokenizer import words_of
 from .weights import find, load_model
 
 QUESTION = re.compile(
-    r"^(what|which|who|whose|where|when|why|how|is|are|does|do|did|has|have|can|could|will|would|was|were)\b"
+    r"^(describe|tell|say|whats|whos|(on|in) (which|what)|what|which|who|whose|where|when|why|how|is|are|does|"
+    r"do|did|has|have|can|could|will|would|was|were)\b"
 )
+WISH = re.compile(
+    r"^(please |now |and |then )*((can|could|will|would) (you|we|i)|make|put|give|add|remove|take|turn|"
+    r"change|dress|let|how about|what about)\b"
+)
+GOING = ("quit", "exit", "bye", "goodbye")
 
 
 class Turn(NamedTuple):
-    """What was said, what is answered, and the picture that we speak of from now on."""
+    """What is answered, and the picture that we speak of from now on."""
 
-    said: str
     answer: str
     picture: Image.Image
 
@@ -55,25 +61,32 @@ class Talker:
         editor = Editor.load(folder) if edits else None
         return cls(captioner, editor.t2i if editor else TextToImage.load(folder), editor)
 
+    @torch.no_grad()
     def look(self, pictures: Tensor) -> Tensor:
         """What CLIP sees in pictures: (B, P, W)."""
-        return self.t2i.clip.image.tokens(pictures.to(device_of(self.t2i.clip))).detach()
+        return self.t2i.clip.image.tokens(pictures.to(device_of(self.t2i.clip)))
 
     def answer(self, pictures: Tensor, question: str = DESCRIBE, **settings) -> list[str]:
         """An answer for each picture; settings: those of `caption.write`."""
         plain = " ".join(word for word in words_of(question) if word.isalnum()) or DESCRIBE
         return write(self.captioner, self.t2i.tokenizer, self.look(pictures), plain, **settings)
 
-    def turn(self, picture: Image.Image, text: str, seed: int = 0) -> Turn:
+    def turn(self, picture: Image.Image, text: str) -> Turn:
         """Answer a question about a picture of any size, or grant a wish."""
-        x = to_tensor(Fitted(picture).square, size=self.t2i.size)
-        if QUESTION.match(text.lower().strip()) or text.strip().endswith("?"):
-            return Turn(text, self.answer(x, text)[0], picture)
-        if not said(text):
-            return Turn(text, "ask me about the picture, or say what to change", picture)
+        x = to_tensor(Fitted(as_rgb(picture)).square, size=self.t2i.size)
+        plain = text.lower().strip()
+        wish = WISH.match(plain) and said(plain)
+        if not wish and (QUESTION.match(plain) or plain.endswith("?")):
+            return Turn(self.answer(x, text)[0], picture)
+        if self.editor is None or not said(plain):
+            return Turn('ask about the picture ("what is on its head?"), or say what to change', picture)
         [(now, head)] = read(self.t2i.clip, self.editor.reader, x)
-        wanted = full_caption(asked(now, head, text))
-        if wanted == full_caption(now):
-            return Turn(text, f"it is so already: {wanted}", picture)
-        edited, _ = retouch.edit(self.editor, picture, wanted)
-        return Turn(text, wanted, edited)
+        wanted = asked(now, head, plain)
+        if "colour" in said(plain) and wanted.headwear == "none":
+            return Turn("there is no hat", picture)
+        if said_in_full(wanted) == said_in_full(now):
+            return Turn(f"it is so already: {full_caption(wanted)}", picture)
+        edited, mask = retouch.edit(self.editor, picture, said_in_full(wanted))
+        if not mask.getbbox():
+            return Turn("i found no place to change", picture)
+        return Turn(full_caption(wanted), edited)

@@ -1,8 +1,8 @@
 """Layers along time: a denoiser of pictures, which stays as it is, becomes one of clips.
 
 Each frame goes through the picture denoiser as before. After each of its blocks stand two new layers: one
-looks at its own frame and is told how far it is turned, one looks at the same place in all frames. Both give
-zero at first: so training begins with the picture denoiser, frame by frame, and can only add to it.
+looks at its own frame and is told how far that is turned, one looks at the same place in all frames. Both
+give zero at first: so training begins with the picture denoiser, frame by frame.
 Paper: Guo et al. 2023 (AnimateDiff).
 
 Shapes: B clips, F frames of each, C channels, H W height and width; frames of all clips stand in one row,
@@ -16,18 +16,21 @@ from torch import Tensor, nn
 
 from .clip import Text
 from .layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding
-from .motion import FRAMES
+from .scenes import FRAMES
 from .unet import UNet
 
 
 @dataclass(frozen=True)
 class TemporalConfig:
-    """Sizes of the layers. `widths`: channels after each block of the denoiser that they stand behind."""
+    """Sizes of the layers. `widths`: channels after each block of the denoiser that they stand behind;
+    `entry`: channels before the first; `told`: the width of the denoiser's embedding of time, words and
+    layout."""
 
     widths: tuple[int, ...] = (64, 128, 128, 128, 64)
     entry: int = 64
+    told: int = 256
     heads: int = 4
-    embedding: int = 64
+    embedding: int = 96
 
 
 class AlongTime(nn.Module):
@@ -60,8 +63,8 @@ class TemporalLayers(nn.Module):
         super().__init__()
         self.config = config
         E = config.embedding
-        self.turn = nn.Sequential(nn.Linear(2, E), nn.SiLU(), nn.Linear(E, E), nn.SiLU())
-        self.waves = nn.Conv2d(4 * WAVES, config.entry, 1)
+        self.turn = nn.Sequential(nn.Linear(config.told + 2, E), nn.SiLU(), nn.Linear(E, E), nn.SiLU())
+        self.waves = nn.Conv2d(8 * WAVES, config.entry, 1)
         nn.init.zeros_(self.waves.weight)
         nn.init.zeros_(self.waves.bias)
         self.along = nn.ModuleList(AlongTime(width, config.heads, E) for width in config.widths)
@@ -84,10 +87,12 @@ class ClipDenoiser(nn.Module):
         net, layers = self.denoiser, self.layers
         if self.frames == 1:
             return net(x_t, t, text, layout)
-        turned = layers.turn(torch.stack([angle.sin(), 1 - angle.cos()], dim=1))
         embedding = net.embed(t, text, layout)
+        turned = layers.turn(torch.cat([embedding, angle.sin()[:, None], 1 - angle.cos()[:, None]], dim=1))
         x = net.entered(x_t, layout)
-        x = x + layers.waves(frame_waves(layout[:, -3:], *x.shape[2:], angle))
+        # The denoiser is told where each place lies in an upright frame; what is turned lies otherwise
+        waves = [frame_waves(layout[:, -3:], *x.shape[2:], by) for by in (None, angle)]
+        x = x + layers.waves(torch.cat(waves, dim=1))
         along = iter(layers.along)
         skips = [x]
         for block in net.down:
@@ -96,5 +101,9 @@ class ClipDenoiser(nn.Module):
             skips += [*seen[:-1], x]
         x = next(along)(net.middle(x, embedding), turned, self.frames)
         for block in net.up:
-            x = next(along)(block(x, skips, embedding, text), turned, self.frames)
+            x = block(x, skips, embedding, text)
+            if block.upsample is None:
+                x = next(along)(x, turned, self.frames)
+            else:  # it ends by making four copies of each place: one of them is enough to look at
+                x = block.upsample(next(along)(x[..., ::2, ::2], turned, self.frames))
         return net.finished(x, x_t)

@@ -21,14 +21,15 @@ from .device import device_of
 from .edit import keeping
 from .files import WEIGHTS
 from .guidance import guided
-from .motion import FRAMES, POSE, path_from, path_within
+from .motion import MOTIONS, path_from, path_within
 from .planner import Planner, from_unit
 from .reader import Reader
 from .reading import read, said
 from .samplers import sample
+from .scenes import FRAMES, POSE
 from .temporal import ClipDenoiser, TemporalLayers
 from .text2image import TextToImage
-from .tokenizer import Tokenizer
+from .tokenizer import Tokenizer, words_of
 from .weights import find, load_model
 
 
@@ -38,7 +39,7 @@ def plan(
     tokenizer: Tokenizer,
     prompts: list[str],
     seed: int = 0,
-    guidance_scale: float = 2.0,
+    guidance_scale: float = 1.0,
     steps: int = 20,
 ) -> Tensor:
     """A motion for each prompt, which begins where the scene is: (B, FRAMES, POSE)."""
@@ -80,7 +81,13 @@ class Animator:
         reader: Reader | None = None,
     ):
         """planner: for clips from words; reader: for clips that begin with a picture."""
-        self.t2i, self.layers, self.planner, self.reader = t2i, layers, planner, reader
+        self.layers, self.planner, self.reader = layers, planner, reader
+        moves = {
+            word for name, others in MOTIONS.items() for text in (name, *others) for word in words_of(text)
+        }
+        words = None if t2i.words is None else t2i.words | moves
+        parts = t2i.clip, t2i.tokenizer, t2i.denoiser, t2i.upscaler, words, t2i.autoencoder
+        self.t2i = TextToImage(*parts)
 
     @classmethod
     def load(cls, folder: str | Path = WEIGHTS) -> "Animator":
@@ -105,6 +112,7 @@ class Animator:
             prompt if "animal" in said(prompt) else f"{full_caption(scene)}, {prompt}"
             for scene, prompt in zip(shown, prompts, strict=True)
         ]
+        self.t2i.warn_of_unknown_words(prompts)
         motions = plan(self.planner, self.t2i.clip, self.t2i.tokenizer, told, seed).numpy()
         paths = [path_from(s.x, s.y, s.size, m) for s, m in zip(shown, motions, strict=True)]
         styles = torch.tensor([scene.layout() for scene in shown])[:, :-3]

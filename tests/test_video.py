@@ -1,6 +1,8 @@
 """Clips: scenes that move as is said, layers along time that begin as nothing, a path from words."""
 
+import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from torch import Generator
 from torch.testing import assert_close
 
 from minit2i import scenes
+from minit2i.layers import frame_waves
 from minit2i.measure.video import exam, measure_clips, motion_of, moved, stilled
 from minit2i.motion import (
     FRAMES,
@@ -23,6 +26,7 @@ from minit2i.motion import (
     moving_so,
     path_from,
     said_to_move,
+    turned,
 )
 from minit2i.pictures import to_float, to_tensor
 from minit2i.planner import Planner, PlannerConfig, from_unit, to_unit
@@ -62,10 +66,10 @@ def test_paths_begin_where_the_scene_is_and_stay_within_the_frame(motion):
     for i in range(20):
         moving = moving_so(draw_scene(2, i), motion, rng)
         x, y, size, angle = moving.path.T
-        assert (x[0], y[0], size[0], angle[0]) == pytest.approx(
-            (moving.scene.x, moving.scene.y, moving.scene.size, 0)
-        )
-        assert (np.abs(x) + size / 2).max() < 0.56 and (np.abs(y) + size / 2).max() < 0.56
+        start = moving.scene.x, moving.scene.y, moving.scene.size, 0
+        assert (x[0], y[0], size[0], angle[0]) == pytest.approx(start)
+        assert max((np.abs(x) + size / 2).max(), (np.abs(y) + size / 2).max()) < 0.5
+        assert size.min() > 0.6 and size.max() < 0.99
     ways = {
         "hopping": y.min() < y[0] - 0.05 and y[0] == y.max(),
         "sliding left": (np.diff(x) < 0).all(),
@@ -83,7 +87,17 @@ def test_the_first_frame_is_the_scene_as_it_is_drawn():
     for i in range(10):
         moving = draw_moving(3, i)
         frame = clip_of(moving)[0].astype(float)
-        assert np.abs(frame - np.asarray(render(moving.scene))).mean() < 3
+        assert np.abs(frame - np.asarray(render(moving.scene))).mean() < 1e-3
+
+
+def test_a_turned_scene_is_turned_clockwise_about_its_middle():
+    scene = replace(draw_scene(3, 1), x=0.0, y=0.0, size=0.7)
+    upright = np.asarray(render(scene)).astype(float)
+    quarter = np.asarray(turned(scene, math.pi / 2, 64)).astype(float)
+    assert np.abs(quarter - np.rot90(upright, -1)).mean() < 3
+    layout = torch.tensor([[0.0, 0.0, 0.7]])
+    waves = frame_waves(layout, 16, 16, torch.tensor([math.pi / 2]))
+    assert_close(waves, torch.rot90(frame_waves(layout, 16, 16), -1, (2, 3)), atol=1e-5, rtol=0)
 
 
 def test_captions_say_how_it_moves_or_nothing_of_it():
@@ -146,7 +160,9 @@ def denoiser() -> UNet:
 @pytest.fixture
 def layers() -> TemporalLayers:
     torch.manual_seed(1)
-    return TemporalLayers(TemporalConfig(widths=(16, 32, 32, 32, 16), entry=16, heads=2, embedding=16))
+    return TemporalLayers(
+        TemporalConfig(widths=(16, 32, 32, 32, 16), entry=16, told=32, heads=2, embedding=16)
+    )
 
 
 @pytest.fixture
@@ -203,12 +219,12 @@ def test_the_layers_alone_learn(denoiser, layers, given):
     training, x_0 = Training(layers, lr=2e-2), torch.randn(2 * FRAMES, 8, 16, 16)
     net, schedule = ClipDenoiser(denoiser, training.model), denoiser.config.schedule
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         told = {"t": t, "layout": layout, "angle": angle}
         loss = denoising_loss(net, schedule, x_0, text, Generator().manual_seed(0), "none", **told)
         training.update(loss, progress=0)
         losses.append(loss.item())
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.97 * losses[0]
     assert all(parameter.grad is None for parameter in denoiser.parameters())
 
 
@@ -249,7 +265,7 @@ def test_shipped_weights_move_as_was_said():
     paths = starts(plan(animator.planner, t2i.clip, t2i.tokenizer, prompts, 1), 1)
     marks = measure_clips(judge, clips, paths, some)
     assert marks["motion"]["value"] >= 5 / 6
-    assert marks["frames"]["value"] > 0.85
+    assert marks["frames"] > 0.85
 
 
 def test_a_clip_can_begin_with_a_picture():

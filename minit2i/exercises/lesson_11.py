@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from minit2i.exercises import compare
+from minit2i.exercises import Wrong, compare
 
 # ---- 11.1 ----
 
@@ -24,7 +24,7 @@ probability_test = compare(
         (["a", "b", "a"], "a", "b"),
     ],
     {
-        "it is never anything": lambda text, first, then: 0.0,
+        "it is always 0": lambda text, first, then: 0.0,
         "it is divided by the number of all pairs": lambda text, first, then: (
             probability(text, first, then) * text[:-1].count(first) / max(1, len(text) - 1)
         ),
@@ -47,7 +47,7 @@ def must_not_look(before: int, new: int) -> Tensor:
     return torch.arange(before + new)[None, :] > torch.arange(before, before + new)[:, None]
 
 
-mask_test = compare(
+same_mask = compare(
     must_not_look,
     [(0, 3), (2, 3), (4, 1)],
     {
@@ -61,6 +61,19 @@ mask_test = compare(
         ),
     },
 )
+
+
+def mask_test(answer):
+    """`compare`, of an answer of True and False."""
+    if callable(answer):
+        try:
+            kind = getattr(answer(1, 2), "dtype", torch.bool)
+        except Exception:  # what goes wrong in it is told by `compare`
+            kind = torch.bool
+        if kind != torch.bool:
+            raise Wrong(f"expected True and False, got numbers ({kind}). A comparison gives True and False.")
+    return same_mask(answer)
+
 
 # ---- 11.3 ----
 

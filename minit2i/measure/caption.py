@@ -9,11 +9,10 @@ from tqdm import tqdm
 
 from minit2i.caption import DESCRIBE, Captioner, write
 from minit2i.captions import full_caption
-from minit2i.clutter import meaningless_words
 from minit2i.device import device
 from minit2i.judge import Judge, verdicts
 from minit2i.pictures import to_float
-from minit2i.questions import QUESTIONS, Asked, ask
+from minit2i.questions import BEYOND_HELD_OUT, QUESTIONS, Asked, ask, beyond, unseen_things
 from minit2i.scenes import draw_scene
 from minit2i.talk import Talker
 from minit2i.training.batches import scene_pictures
@@ -23,16 +22,17 @@ from .shares import OTHER_SEED, REAL_SEED, share
 
 
 def exam(n: int, split: str) -> list[Asked]:
-    """n questions, as many of each kind, and a fifth as many about what no picture holds."""
-    rng, things = random.Random(f"questions {REAL_SEED}"), meaningless_words(seen=False)
-    kinds = [*QUESTIONS, "beyond", "beyond"]
-    return [
-        ask(
-            kinds[i % len(kinds)], draw_scene(REAL_SEED, i, split), draw_scene(OTHER_SEED, i, split), rng,
-            things,
-        )
-        for i in range(n)
-    ]  # fmt: skip
+    """n questions, as many of each kind; twice as many about what no picture holds, of words and sentences
+    that training never used."""
+    rng, things = random.Random(f"questions {REAL_SEED}"), unseen_things(seen=False)
+    kinds, asked = [*QUESTIONS, "beyond", "beyond"], []
+    for i in range(n):
+        scene, other = (draw_scene(seed, i, split) for seed in (REAL_SEED, OTHER_SEED))
+        one = ask(kinds[i % len(kinds)], scene, other, rng, things)
+        if one.kind == "beyond":
+            one = one._replace(question=beyond(rng, things, BEYOND_HELD_OUT))
+        asked.append(one)
+    return asked
 
 
 def answers(model: Captioner, tokenizer, tokens: Tensor, asked: list[Asked]) -> list[str]:
@@ -73,7 +73,7 @@ def measure_captions(
         for i in tqdm(range(0, m, 50), "drawing what was told, 50 at a time")
     ]
     again = torch.cat(parts)
-    asked = exam(n, split)
+    asked = exam(max(n, 26), split)
     tokens = torch.cat([talker.look(part) for part in pictures_of(asked).split(100)])
     shuffled = tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))]
     given = {"answers": answers(model, tokenizer, tokens, asked)}

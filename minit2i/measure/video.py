@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from minit2i.captions import full_caption
 from minit2i.fit import fit_psnr
 from minit2i.judge import Judge, verdicts
 from minit2i.motion import FRAMES, MOTIONS, Moving, clip_of, draw_moving, motion_like, said_to_move
@@ -74,7 +75,7 @@ def candidates() -> tuple[list[str], Tensor]:
 
 def motion_of(clip: Tensor) -> str:
     """Which motion a clip (F, 3, S, S) shows: the one that carries the first frame's outline to where the
-    others are."""
+    others are. It is turned and grown about the middle of that outline."""
     shapes = outlines(clip)
     places = shapes[0, 0].nonzero()
     if not len(places):
@@ -94,9 +95,10 @@ def motion_of(clip: Tensor) -> str:
 # ---- What is in it, and does it flicker? ----
 
 
-def stilled(clip: Tensor, path: Tensor) -> Tensor:
-    """The frames (F, 3, S, S) with their motion undone: as the first one, if nothing but motion happens."""
-    first, frames = path[0], []
+def stilled(clip: Tensor, path: Tensor, onto: Tensor | None = None) -> Tensor:
+    """The frames (F, 3, S, S) with their motion undone, in one pose (POSE,), that of the first frame if none
+    is given: all alike, if nothing but motion happens."""
+    first, frames = path[0] if onto is None else onto, []
     for frame, pose in zip(clip, path, strict=True):
         factor = first[2] / pose[2]
         shift = torch.cat([first[:2] - pose[:2], factor[None], -(pose[3] - first[3])[None]])
@@ -106,16 +108,18 @@ def stilled(clip: Tensor, path: Tensor) -> Tensor:
 
 def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Moving]) -> dict:
     """The marks of clips (n, F, 3, 64, 64) of scenes, drawn on paths (n, F, POSE)."""
-    still = torch.stack([stilled(clip, path) for clip, path in zip(clips, paths, strict=True)])
+    pairs = list(zip(clips, paths, strict=True))
+    still = torch.stack([stilled(clip, path) for clip, path in pairs])
+    onto = torch.tensor([0.0, 0.0, 0.84, 0.0])  # as still pictures are, which the judge knows
     each = [moving.scene for moving in scenes for _ in range(clips.shape[1])]
-    right = verdicts(judge, still.flatten(0, 1), each)
+    right = verdicts(judge, torch.cat([stilled(clip, path, onto) for clip, path in pairs]), each)
     worn = (right["animal"] & right["headwear"] & right["colour"]).view(len(clips), -1)
     named = torch.tensor([motion_of(c) == m.motion for c, m in zip(clips, scenes, strict=True)])
     change = still.diff(dim=1).abs().mean().item()
     return {
         "motion": share(named),
         "every_frame": share(worn.all(dim=1)),
-        "frames": share(worn.flatten()),
+        "frames": worn.float().mean().item(),
         "change_once_stilled": change,
     }
 
@@ -124,6 +128,7 @@ def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: st
     """Clips of n moving scenes, whose pairs of animal and motion training never had, in three ways."""
     scenes, real = exam(split, n)
     prompts, t2i = [said_to_move(moving) for moving in scenes], animator.t2i
+    still = [full_caption(moving.scene) for moving in scenes]  # what the picture model knows
     styles = torch.tensor([moving.scene.layout() for moving in scenes])[:, :-3]
     paths = starts(plan(animator.planner, t2i.clip, t2i.tokenizer, prompts, seed), seed)
     true_paths = torch.tensor(np.stack([moving.path for moving in scenes]), dtype=torch.float32)
@@ -132,11 +137,12 @@ def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: st
             prompts[some], paths[some], styles[some], seed=i
         ),
         "each frame for itself": lambda some, i: animator.apart(
-            prompts[some], paths[some], styles[some], seed=i
+            still[some], paths[some], styles[some], seed=i
         ),
     }
     result = {"real clips": measure_clips(judge, real, true_paths, scenes)}
-    fit = {}
+    plain, of = upright_frames(real, true_paths, scenes)
+    fit = {"real clips": quantiles(fit_psnr(plain, of)) if of else None}
     for name, way in ways.items():
         parts = []
         for i in tqdm(range(0, n, 4), f"video: {name}, 4 at a time"):
@@ -158,6 +164,7 @@ def upright_frames(clips: Tensor, paths: Tensor, scenes: list[Moving]) -> tuple[
     frames, of = [], []
     for clip, path, moving in zip(clips, paths, scenes, strict=True):
         plain = (path[:, :2].abs().amax(1) < 0.08) & (path[:, 2] > 0.7) & (path[:, 3].abs() < 0.03)
+        plain &= path[:, 2] < 0.96
         if plain.any():
             frames.append(clip[int(plain.int().argmax())])
             of.append(moving.scene)
