@@ -28,8 +28,8 @@ from .tokenizer import words_of
 from .weights import find, load_model
 
 QUESTION = re.compile(
-    r"^(describe|tell|say|whats|whos|(on|in) (which|what)|what|which|who|whose|where|when|why|how|is|are|does|"
-    r"do|did|has|have|can|could|will|would|was|were)\b"
+    r"^(describe|tell|say|whats|whos|(on|in) (which|what)|what|which|who|whose|where|when|why|how|is|are|"
+    r"does|do|did|has|have|can|could|will|would|was|were)\b"
 )
 WISH = re.compile(
     r"^(please |now |and |then )*((can|could|will|would) (you|we|i)|make|put|give|add|remove|take|turn|"

@@ -35,6 +35,7 @@ hop_test = compare(
         "it is on the ground in the last frame already, so that the clip would rest there": (
             lambda frames, height: height * torch.sin(2 * math.pi * torch.linspace(0, 1, frames)).abs()
         ),
+        "it hops downwards: here, upwards is positive": lambda frames, height: -hop(frames, height),
         "the height is left out": lambda frames, height: hop(frames, 1.0),
     },
 )
@@ -53,6 +54,11 @@ along_time_test = compare(
     {
         "numbers are only written in rows of another length: each row mixes places and channels": (
             lambda x, frames: x.reshape(-1, frames, x.shape[1])
+        ),
+        "frames come before clips in the split: clips stand in a row, each with its frames": (
+            lambda x, frames: (
+                x.reshape(frames, -1, *x.shape[1:]).permute(1, 3, 4, 0, 2).reshape(-1, frames, x.shape[1])
+            )
         ),
         "columns come before rows": lambda x, frames: along_time(x, frames, (0, 4, 3, 1, 2)),
         "the places of all clips come mixed: the clip should come first": (
@@ -78,6 +84,9 @@ agree_test = compare(
             torch.minimum(a, b).sum() / a.sum()
         ).item(),
         "background that both share counts, too": lambda a, b: (a == b).float().mean().item(),
+        "what both cover is counted twice above the line, and both areas below": lambda a, b: (
+            2 * torch.minimum(a, b).sum() / (a.sum() + b.sum())
+        ).item(),
         "the area is not divided by anything": lambda a, b: torch.minimum(a, b).sum().item(),
         "what both cover is counted twice below the line": lambda a, b: (
             torch.minimum(a, b).sum() / (a.sum() + b.sum())
@@ -100,6 +109,10 @@ flicker_test = compare(
         "ups and downs cancel: take the absolute difference": (
             lambda still: (still[1:] - still[:-1]).mean().item()
         ),
+        "the mean comes before the absolute value, so that ups and downs cancel": (
+            lambda still: (still[1:] - still[:-1]).mean().abs().item()
+        ),
+        "columns are compared, not frames": lambda still: still.diff().abs().mean().item(),
         "each frame is compared with the first, not with the one before": (
             lambda still: (still[1:] - still[:1]).abs().mean().item()
         ),
