@@ -85,7 +85,7 @@ def test_the_branch_alone_learns_and_begins_to_heed_the_drawing(sketcher, drawin
 def test_strength_runs_from_the_denoiser_alone_to_all_that_the_branch_adds(sketcher, drawings):
     for zero in sketcher.branch.zero:
         torch.nn.init.normal_(zero.weight, std=0.3)
-    told = {"steps": 2}
+    told = {"steps": 2, "guidance_scale": 2.0}
     at = [sketcher.draw(drawings, [CAT, "a dog"], strength, **told) for strength in (0, 0.1, 1)]
     nowhere = torch.zeros(2, scenes.LAYOUT)
     assert torch.equal(at[0], sketcher.t2i.draw([CAT, "a dog"], layout=nowhere, **told))
