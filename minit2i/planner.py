@@ -28,7 +28,8 @@ class PlannerConfig:
     width: int = 96
     depth: int = 3
     heads: int = 4
-    text_width: int = 128
+    vocabulary: int = 4096
+    context: int = 64
     log_snr_shift: float = 0.0
 
     channels: int = POSE
@@ -47,7 +48,7 @@ class Block(nn.Module):
         super().__init__()
         width = config.width
         self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = Attention(width, config.heads, config.text_width)
+        self.attention = Attention(width, config.heads, width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), QuickGELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor, text: Text) -> Tensor:
@@ -57,11 +58,19 @@ class Block(nn.Module):
 
 
 class Planner(nn.Module):
-    """A denoiser of motions that reads words."""
+    """A denoiser of motions that reads words.
+
+    It has a table of its own for what words mean: CLIP learnt from still pictures, and that words of movement
+    say nothing about those.
+    """
 
     def __init__(self, config: PlannerConfig):
         super().__init__()
         self.config, self.prediction = config, config.prediction
+        self.embed = nn.Embedding(config.vocabulary, config.width)
+        self.word_position = nn.Parameter(0.02 * torch.randn(config.context, config.width))
+        nn.init.normal_(self.embed.weight, std=0.1)
+        self.padding = config.vocabulary - 1
         self.enter = nn.Linear(POSE, config.width)
         self.time = nn.Sequential(
             nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width)
@@ -71,8 +80,13 @@ class Planner(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.leave = nn.Linear(config.width, POSE)
 
+    def read(self, ids: Tensor) -> Text:
+        """Prompts as ids (B, L), from the tokenizer, as `forward` takes them."""
+        tokens = self.embed(ids) + self.word_position[: ids.shape[1]]
+        return Text(tokens, ids != self.padding, tokens.mean(dim=1))
+
     def forward(self, x_t: Tensor, t: Tensor, text: Text) -> Tensor:
-        """x_t: (B, POSE, 1, F); t: (B,); text: of the same batch. Returns the prediction, shaped as x_t."""
+        """x_t: (B, POSE, 1, F); t: (B,); text: of the same batch, see `read`. Returns the prediction, shaped as x_t."""
         x = self.enter(x_t[:, :, 0].transpose(1, 2)) + self.position
         x = x + self.time(timestep_embedding(t, self.config.width))[:, None]
         for block in self.blocks:

@@ -16,7 +16,6 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from .captions import full_caption
-from .clip import CLIP
 from .device import device_of
 from .edit import keeping
 from .files import WEIGHTS
@@ -35,7 +34,6 @@ from .weights import find, load_model
 
 def plan(
     planner: Planner,
-    clip: CLIP,
     tokenizer: Tokenizer,
     prompts: list[str],
     seed: int = 0,
@@ -45,7 +43,7 @@ def plan(
     """A motion for each prompt, which begins where the scene is: (B, FRAMES, POSE)."""
     on = device_of(planner)
     with torch.no_grad():
-        cond, uncond = clip.text(tokenizer(prompts + [""] * len(prompts)).to(on)).halves()
+        cond, uncond = planner.read(tokenizer(prompts + [""] * len(prompts)).to(on)).halves()
     schedule = planner.config.schedule
     denoise = guided(planner, schedule, cond, uncond, guidance_scale, clamp=False)
     shape = (len(prompts), POSE, 1, FRAMES)
@@ -100,7 +98,7 @@ class Animator:
     def draw(self, prompts: list[str], seed: int = 0, **settings) -> Tensor:
         """One clip a prompt: (B, F, 3, S, S) in [-1, 1]. settings: those of `TextToImage.steps`."""
         self.t2i.warn_of_unknown_words(prompts)
-        paths = starts(plan(self.planner, self.t2i.clip, self.t2i.tokenizer, prompts, seed), seed)
+        paths = starts(plan(self.planner, self.t2i.tokenizer, prompts, seed), seed)
         styles = self.t2i.layouts(prompts, seed, settings.pop("style", None))[:, :-3]
         return self.on_path(prompts, paths, styles, seed=seed, **settings)
 
@@ -113,7 +111,7 @@ class Animator:
             for scene, prompt in zip(shown, prompts, strict=True)
         ]
         self.t2i.warn_of_unknown_words(prompts)
-        motions = plan(self.planner, self.t2i.clip, self.t2i.tokenizer, told, seed).numpy()
+        motions = plan(self.planner, self.t2i.tokenizer, told, seed).numpy()
         paths = [path_from(s.x, s.y, s.size, m) for s, m in zip(shown, motions, strict=True)]
         styles = torch.tensor([scene.layout() for scene in shown])[:, :-3]
         paths = torch.tensor(np.stack(paths), dtype=torch.float32)

@@ -14,10 +14,8 @@ from minit2i import scenes
 from minit2i.layers import frame_waves
 from minit2i.measure.video import exam, measure_clips, motion_of, moved, stilled
 from minit2i.motion import (
-    FRAMES,
     HELD_OUT_MOTIONS,
     MOTIONS,
-    POSE,
     clip_of,
     draw_moving,
     held_out_motion,
@@ -31,13 +29,13 @@ from minit2i.motion import (
 from minit2i.pictures import to_float, to_tensor
 from minit2i.planner import Planner, PlannerConfig, from_unit, to_unit
 from minit2i.render import render
-from minit2i.scenes import draw_scene
+from minit2i.scenes import FRAMES, POSE, draw_scene
 from minit2i.temporal import ClipDenoiser, TemporalConfig, TemporalLayers
 from minit2i.text2image import TextToImage
 from minit2i.training.loop import Training
 from minit2i.unet import UNet, UNetConfig, denoising_loss
 from minit2i.video import Animator, layouts_on, plan, starts
-from minit2i.weights import load_model
+from minit2i.weights import load_model, load_tokenizer
 
 CAT = "a cat wearing a blue baseball cap, sliding left"
 
@@ -241,10 +239,10 @@ def test_motions_to_unit_scale_and_back():
 
 
 def test_a_planned_motion_begins_where_the_scene_is_and_depends_on_the_seed(tiny_weights):
-    tiny = TextToImage.load(tiny_weights)
+    tokenizer = load_tokenizer(tiny_weights)
     torch.manual_seed(0)
-    planner = Planner(PlannerConfig(width=16, depth=1, heads=2, text_width=32)).eval()
-    motion, again, other = (plan(planner, tiny.clip, tiny.tokenizer, [CAT], seed=s) for s in (1, 1, 2))
+    planner = Planner(PlannerConfig(width=16, depth=1, heads=2, vocabulary=tokenizer.vocabulary)).eval()
+    motion, again, other = (plan(planner, tokenizer, [CAT], seed=s) for s in (1, 1, 2))
     assert motion.shape == (1, FRAMES, POSE)
     assert_close(motion[0, 0], torch.tensor([0.0, 0, 1, 0]))
     assert torch.equal(motion, again) and not torch.equal(motion, other)
@@ -262,7 +260,7 @@ def test_shipped_weights_move_as_was_said():
     assert clips.shape == (6, FRAMES, 3, 64, 64)
     prompts = [said_to_move(moving) for moving in some]
     t2i = animator.t2i
-    paths = starts(plan(animator.planner, t2i.clip, t2i.tokenizer, prompts, 1), 1)
+    paths = starts(plan(animator.planner, t2i.tokenizer, prompts, 1), 1)
     marks = measure_clips(judge, clips, paths, some)
     assert marks["motion"]["value"] >= 5 / 6
     assert marks["frames"] > 0.85

@@ -130,7 +130,7 @@ def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: st
     prompts, t2i = [said_to_move(moving) for moving in scenes], animator.t2i
     still = [full_caption(moving.scene) for moving in scenes]  # what the picture model knows
     styles = torch.tensor([moving.scene.layout() for moving in scenes])[:, :-3]
-    paths = starts(plan(animator.planner, t2i.clip, t2i.tokenizer, prompts, seed), seed)
+    paths = starts(plan(animator.planner, t2i.tokenizer, prompts, seed), seed)
     true_paths = torch.tensor(np.stack([moving.path for moving in scenes]), dtype=torch.float32)
     ways: dict[str, Callable[[slice, int], Tensor]] = {
         "all frames at once": lambda some, i: animator.on_path(

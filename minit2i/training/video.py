@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Generator, Tensor
 
-from minit2i.clip import CLIP
 from minit2i.device import device_of
 from minit2i.motion import (
     FRAMES,
@@ -31,7 +30,7 @@ from minit2i.tokenizer import Tokenizer
 from minit2i.unet import denoising_loss
 from minit2i.video import Animator, layouts_on, path_pictures, plan, starts
 from minit2i.viz import grid
-from minit2i.weights import load_model, load_tokenizer
+from minit2i.weights import load_tokenizer
 
 from .batches import drop_captions, python_rng
 from .denoiser import DenoiserRecipe
@@ -52,13 +51,6 @@ def new_moving(count: int, generator: Generator) -> list[Moving]:
     return scenes
 
 
-class Words(NamedTuple):
-    """The networks that read words."""
-
-    clip: CLIP
-    tokenizer: Tokenizer
-
-
 @dataclass(frozen=True)
 class PlannerRecipe(Recipe):
     """How scenes move, and what people say of it."""
@@ -66,29 +58,28 @@ class PlannerRecipe(Recipe):
     batch: int = 128
     minutes: float = 4
     lr: float = 3e-3
-    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
-    def load_data(self, folder: str | Path) -> Words:
-        return Words(load_model("clip", folder), load_tokenizer(folder))
+    def load_data(self, folder: str | Path) -> Tokenizer:
+        return load_tokenizer(folder)
 
-    def build(self, data: Words) -> Planner:
-        return Planner(PlannerConfig())
+    def build(self, data: Tokenizer) -> Planner:
+        return Planner(PlannerConfig(vocabulary=data.vocabulary, context=data.context))
 
-    def loss(self, model: Planner, data: Words, generator: Generator) -> Tensor:
+    def loss(self, model: Planner, data: Tokenizer, generator: Generator) -> Tensor:
         rng, on = python_rng(generator), device_of(model)
         scenes = new_moving(self.batch, generator)
         captions = drop_captions([moving_caption(moving, rng) for moving in scenes], rng)
-        with torch.no_grad():
-            text = data.clip.text(data.tokenizer(captions).to(on))
+        text = model.read(data(captions).to(on))
         motions = np.stack([motion_like(m.motion, rng.random()) for m in scenes])
         x_0 = to_unit(torch.tensor(motions, dtype=torch.float32)).to(on)
         return denoising_loss(model, model.config.schedule, x_0, text, generator, "none")
 
     @torch.no_grad()
-    def sheet(self, model: Planner, data: Words) -> Image.Image:
+    def sheet(self, model: Planner, data: Tokenizer) -> Image.Image:
         """Paths from words, as a square that moves."""
         captions = [f"a cat wearing a blue top hat, {motion}" for motion in MOTIONS]
-        motions = plan(model, data.clip, data.tokenizer, captions)
+        motions = plan(model, data, captions)
         return grid(path_pictures(starts(motions, 0)), columns=4, captions=captions)
 
 
