@@ -56,7 +56,7 @@ class PlannerRecipe(Recipe):
     """How scenes move, and what people say of it."""
 
     batch: int = 128
-    minutes: float = 4
+    minutes: float = 3
     lr: float = 3e-3
     needs: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
@@ -88,7 +88,7 @@ class VideoRecipe(Recipe):
     """The layers along time alone learn; the denoiser between them is frozen. batch: clips a step."""
 
     batch: int = 4
-    minutes: float = 60
+    minutes: float = 50
     lr: float = 2e-3
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder", "denoiser")
 
