@@ -86,8 +86,7 @@ class Planner(nn.Module):
         return Text(tokens, ids != self.padding, tokens.mean(dim=1))
 
     def forward(self, x_t: Tensor, t: Tensor, text: Text) -> Tensor:
-        """x_t: (B, POSE, 1, F); t: (B,); text: of the same batch, see `read`. Returns the prediction, shaped as
-        x_t."""
+        """x_t: (B, POSE, 1, F); t: (B,); text: of the same batch, see `read`. Returns the prediction."""
         x = self.enter(x_t[:, :, 0].transpose(1, 2)) + self.position
         x = x + self.time(timestep_embedding(t, self.config.width))[:, None]
         for block in self.blocks:

@@ -115,12 +115,12 @@ def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Movin
     right = verdicts(judge, torch.cat([stilled(clip, path, onto) for clip, path in pairs]), each)
     worn = (right["animal"] & right["headwear"] & right["colour"]).view(len(clips), -1)
     named = torch.tensor([motion_of(c) == m.motion for c, m in zip(clips, scenes, strict=True)])
-    change = still.diff(dim=1).abs().mean().item()
+    change = still.diff(dim=1).abs().mean().item()  # nothing, if nothing but the motion happens
     return {
         "motion": share(named),
         "every_frame": share(worn.all(dim=1)),
         "frames": worn.float().mean().item(),
-        "change_once_stilled": change,
+        "flicker": change,
     }
 
 
@@ -144,12 +144,13 @@ def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: st
     plain, of = upright_frames(real, true_paths, scenes)
     fit = {"real clips": quantiles(fit_psnr(plain, of)) if of else None}
     for name, way in ways.items():
+        m = n if name == "all frames at once" else max(1, n // 5)  # a baseline needs no narrow interval
         parts = []
-        for i in tqdm(range(0, n, 4), f"video: {name}, 4 at a time"):
-            parts.append(way(slice(i, i + 4), 1000 * seed + i // 4).cpu())
+        for i in tqdm(range(0, m, 4), f"video: {name}, 4 at a time"):
+            parts.append(way(slice(i, min(i + 4, m)), 1000 * seed + i // 4).cpu())
         clips = torch.cat(parts)
-        result[name] = measure_clips(judge, clips, paths, scenes)
-        plain, of = upright_frames(clips, paths, scenes)
+        result[name] = measure_clips(judge, clips, paths[:m], scenes[:m])
+        plain, of = upright_frames(clips, paths[:m], scenes[:m])
         fit[name] = quantiles(fit_psnr(plain, of)) if of else None
         if name == "all frames at once":
             one = clips[:, :1].expand(-1, FRAMES, -1, -1, -1)
