@@ -51,7 +51,7 @@ class Sketcher:
         denoiser = Controlled(t2i.denoiser, self.branch, strength)
         drawer = TextToImage(t2i.clip, t2i.tokenizer, denoiser, None, t2i.words, t2i.autoencoder)
         nowhere = torch.zeros(len(prompts), LAYOUT)
-        # Told no layout, the denoiser mixes styles; a scale of 3 makes clearer pictures of it than its usual 2
+        # Told no layout, the denoiser mixes styles: clearer pictures come of a scale of 3 than of its usual 2
         settings = {"guidance_scale": 3.0, **settings}
         return drawer.draw(prompts, layout=nowhere, told={"drawing": drawings.to(on)}, **settings)
 
