@@ -1,18 +1,22 @@
 """README's strips of pictures: python docs/figures.py writes them beside this file.
 
-Each begins with a picture that `minit2i generate` drew, so nothing in them is taken from the data.
+Each begins with a picture that `minit2i generate` drew, or with a crude drawing: nothing in them is taken
+from the data.
 """
 
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from minit2i import retouch
 from minit2i.edit import Editor
-from minit2i.pictures import save_image
+from minit2i.pictures import open_image, save_image, to_pil, to_tensor
+from minit2i.sketch import Sketcher
 from minit2i.viz import grid
 
 HERE = Path(__file__).parent
+DRAWINGS = HERE / "drawings"  # drawn on the pad of lesson 09
 CAT = "a cat wearing a blue baseball cap on a green background"
 
 
@@ -50,12 +54,31 @@ def extend_strip(editor: Editor, cat: Image.Image) -> Image.Image:
     return retouch.extend(editor, cat, wishes, "right", 384, seed=2)
 
 
+def sketch_strip(sketcher: Sketcher) -> Image.Image:
+    """Crude drawings, and what becomes of them; the last drawing with two sentences."""
+    wishes = {
+        "fox": ["a fox wearing a red top hat"],
+        "frog": ["a frog wearing a yellow crown"],
+        "pig": ["a pig wearing a blue helmet and sunglasses"],
+        "lines": ["a mouse wearing a green baseball cap", "a panda wearing a pink sun hat"],
+    }
+    pairs = [(DRAWINGS / f"{name}.png", wish) for name, some in wishes.items() for wish in some]
+    drawings = [open_image(path) for path, _ in pairs]
+    x = torch.cat([to_tensor(drawing, size=sketcher.t2i.size) for drawing in drawings])
+    drawn = sketcher.draw(x, [wish for _, wish in pairs], seed=1)
+    captions = [""] * len(pairs) + [wish for _, wish in pairs]
+    large = to_pil(sketcher.t2i.enlarge(drawn, 256))
+    return grid([*drawings, *large], columns=len(pairs), captions=captions, side=192)
+
+
 def main() -> None:
     editor = Editor.load()
     [cat] = editor.t2i(CAT, seed=8, style="noto")
     for name, strip in {"edit": edit_strip, "vary": vary_strip, "extend": extend_strip}.items():
         save_image(strip(editor, cat), HERE / f"{name}.png", optimize=True)
         print(HERE / f"{name}.png")
+    save_image(sketch_strip(Sketcher.load()), HERE / "sketch.png", optimize=True)
+    print(HERE / "sketch.png")
 
 
 if __name__ == "__main__":

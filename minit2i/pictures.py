@@ -91,21 +91,30 @@ def open_image(path: str | os.PathLike) -> Image.Image:
     """
     if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe might never end
         raise InputError(f"{path}: not a file")
+    return _read(path, path)
+
+
+def decode_image(content: bytes, name: str) -> Image.Image:
+    """The same for a picture in memory; `name` stands in for the path."""
+    return _read(io.BytesIO(content), name)
+
+
+def _read(file: str | os.PathLike | io.BytesIO, name: str | os.PathLike) -> Image.Image:
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=KNOWN) as picture:
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=KNOWN) as picture:
             # Opening has read the header only: a small file can claim to be huge, so ask before decoding.
             if picture.width * picture.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             return as_rgb(ImageOps.exif_transpose(picture))
     except Image.DecompressionBombError:  # ours, or that of PIL's own, higher limit
         raise InputError(
-            f"{path}: too large, at most {MAX_PIXELS / 1e6:.0f} megapixels can be read"
+            f"{name}: too large, at most {MAX_PIXELS / 1e6:.0f} megapixels can be read"
         ) from None
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture that can be read ({', '.join(KNOWN)})") from None
+        raise InputError(f"{name}: not a picture that can be read ({', '.join(KNOWN)})") from None
     except Exception as error:  # decoders raise nearly anything on a broken file
         reason = getattr(error, "strerror", None) or "the picture is broken or cut off"
-        raise InputError(f"{path}: {reason}") from error
+        raise InputError(f"{name}: {reason}") from error
 
 
 def save_image(picture: Image.Image, path: str | os.PathLike, **options) -> None:

@@ -9,7 +9,6 @@ Papers: Ronneberger et al. 2015 (U-Net), Ho et al. 2020 (DDPM), Rombach et al. 2
 Shapes: B batch, C channels, H W height and width, L text tokens, D width of a text token, E embedding.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,10 +17,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .clip import Text
-from .layers import Attention, ResidualBlock, timestep_embedding
+from .layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding
 from .schedule import Schedule
-
-WAVES = 4  # how many, of doubling frequency, say where a place lies within a frame
 
 
 @dataclass(frozen=True)
@@ -54,27 +51,6 @@ class UNetConfig:
     def schedule(self) -> Schedule:
         """The noise schedule that the denoiser is trained with, and has to be asked with."""
         return Schedule.cosine().shifted(self.log_snr_shift)
-
-
-def frame_waves(frame: Tensor, H: int, W: int) -> Tensor:
-    """Where each place lies within a frame: sines and cosines of its coordinates, (B, 4 WAVES, H, W).
-
-    A convolution does the same everywhere and does not know where it is; what is drawn in a frame moves and
-    grows with it. frame: (B, 3), x and y of its middle and its size, as fractions of the picture; all 0 if it
-    is left to chance, and then the waves are 0 too.
-    Sources: Liu et al. 2018 (CoordConv), Tancik et al. 2020 (why waves, not bare coordinates).
-    """
-    x, y, size = frame[:, :, None].unbind(1)  # (B, 1) each
-    across, down = ((torch.arange(n, device=frame.device) + 0.5) / n - 0.5 for n in (W, H))
-    # u = (place - x) / size, from -1/2 to 1/2 within the frame
-    known = size > 0
-    u, v = ((place - middle) / size.where(known, 1) for place, middle in ((across, x), (down, y)))
-    waves = []
-    for k in range(WAVES):
-        # sin(2^k pi u), cos(2^k pi u): half a wave across the frame, one, two, ...
-        for angle in (2**k * math.pi * u[:, None, :], 2**k * math.pi * v[:, :, None]):
-            waves += [part.expand(-1, H, W) for part in (angle.sin(), angle.cos())]
-    return torch.stack(waves, dim=1) * known[:, :, None, None]
 
 
 class TextAttention(nn.Module):
@@ -202,34 +178,51 @@ class UNet(nn.Module):
         text: Text | None = None,
         layout: Tensor | None = None,
         seen: Tensor | None = None,
+        control: list[Tensor] | None = None,
     ) -> Tensor:
         """x_t: (B, C, H, W); t: (B,) int64; text: of the same batch. Returns the prediction, shaped as x_t.
 
-        layout: (B, config.layout), all zero where it is left to chance. seen: (B, config.seen, H, W). H and W
-        must be multiples of patch * 2^(levels - 1).
+        layout: (B, config.layout), all zero where it is left to chance. seen: (B, config.seen, H, W).
+        control: what to add to each skip and to the middle, see control.py. H and W must be multiples of
+        patch * 2^(levels - 1).
         """
+        embedding = self.embed(t, text, layout)
+        x, skips = self.way_down(self.entered(x_t, layout, seen), embedding, text)
+        if control is not None:
+            skips = [skip + more for skip, more in zip(skips, control[:-1], strict=True)]
+            x = x + control[-1]
+        for block in self.up:
+            x = block(x, skips, embedding, text)
+        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
+        return self.conv_out(torch.cat([x, x_t], dim=1))
+
+    def embed(self, t: Tensor, text: Text | None, layout: Tensor | None) -> Tensor:
+        """Time, text and layout as one vector, which modulates every block: (B, E)."""
         embedding = self.time(timestep_embedding(t, self.config.widths[0]))  # (B, E)
         if self.pooled is not None:
             pooled = F.normalize(text.pooled, dim=-1) * text.pooled.shape[-1] ** 0.5
             embedding = embedding + self.pooled(pooled)
         if layout is not None:
             embedding = embedding + self.layout(layout)
-        embedding = F.silu(embedding)
+        return F.silu(embedding)
 
+    def entered(self, x_t: Tensor, layout: Tensor | None, seen: Tensor | None = None) -> Tensor:
+        """What the first block works on: the noisy picture, where its places are, and what is shown beside
+        it, (B, widths[0], H/patch, W/patch)."""
         x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
         if layout is not None:
             x = x + self.frame(frame_waves(layout[:, -3:], *x.shape[2:]))
         if seen is not None:
             x = x + self.seen(F.pixel_unshuffle(seen, self.config.patch))
+        return x
+
+    def way_down(self, x: Tensor, embedding: Tensor, text: Text | None) -> tuple[Tensor, list[Tensor]]:
+        """Down and across: what the way up begins with, and the skips that it will see again."""
         skips = [x]
         for block in self.down:
             x, seen = block(x, embedding, text)
             skips += seen
-        x = self.middle(x, embedding)
-        for block in self.up:
-            x = block(x, skips, embedding, text)
-        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
-        return self.conv_out(torch.cat([x, x_t], dim=1))
+        return self.middle(x, embedding), skips
 
 
 def denoising_loss(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .autoencoder import Autoencoder, AutoencoderConfig
 from .clip import CLIP, CLIPConfig
+from .control import Branch
 from .device import device
 from .errors import InputError
 from .files import WEIGHTS, write_file
@@ -36,6 +37,7 @@ NETWORKS = {  # name of a weights file -> the network and its sizes
     "upscaler": (Upscaler, UpscalerConfig),
     "inpaint": (UNet, UNetConfig),
     "reader": (Reader, ReaderConfig),
+    "sketch": (Branch, UNetConfig),
     "judge": (Judge, JudgeConfig),
     "judge-fashion": (Judge, JudgeConfig),
 }

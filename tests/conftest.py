@@ -7,6 +7,7 @@ import torch
 
 from minit2i import weights
 from minit2i.clip import CLIP, CLIPConfig
+from minit2i.control import Branch
 from minit2i.reader import Reader, ReaderConfig
 from minit2i.tokenizer import Tokenizer
 from minit2i.unet import UNet, UNetConfig
@@ -55,6 +56,7 @@ def tiny_weights(tmp_path_factory):
     weights.save_model(folder / "clip.safetensors", clip, {"name": "clip"})
     weights.save_model(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
     weights.save_model(folder / "inpaint.safetensors", inpaint, {"name": "inpaint"})
+    weights.save_model(folder / "sketch.safetensors", Branch.of(denoiser), {"name": "sketch"})
     reader = Reader(ReaderConfig(token_width=width, hidden=8))
     weights.save_model(folder / "reader.safetensors", reader, {"name": "reader"})
     weights.save_model(folder / "upscaler.safetensors", upscaler, {"name": "upscaler"})

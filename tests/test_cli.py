@@ -402,6 +402,15 @@ def test_edit_from_words_alone_warns_of_words_it_does_not_know(run, photo):
     assert sum("hullabaloo" in line for line in err) == 1
 
 
+def test_sketch_draws_a_square_whatever_the_shape_of_the_drawing(run, photo):
+    code, out, err = run("sketch", photo, "a cat", *FAST)
+    assert (code, out) == (0, ["sketch.png"])
+    assert err == ["minit2i: photo.png is no square: what is at its edges fills it up"]
+    assert Image.open("sketch.png").size == (256, 256)
+    Image.new("RGBA", (1, 1)).save("dot.png")
+    assert run("sketch", "dot.png", "a cat", "--strength", "0.5", *FAST) == (0, ["sketch.png"], [])
+
+
 def test_vary_and_extend_write_pictures_of_the_size_to_expect(run, photo):
     assert run("vary", photo, "a cat", "--strength", "0", *FAST)[:2] == (0, ["vary.png"])
     assert np.array_equal(Image.open("vary.png"), Image.open(photo))
@@ -452,6 +461,8 @@ def test_extend_goes_one_way_at_a_time(refused, photo, sides):
         "edit x.png",
         "edit x.png y",
         "extend x.png a --right 0",
+        "sketch x.png",
+        "sketch x.png y --strength 1.5",
         "train denoiser --minutes 0",
         "train denoiser --resume",
         "train denoiser --out /dev/null/x",
@@ -463,11 +474,19 @@ def test_bad_arguments(refused, line):
 
 
 @pytest.mark.parametrize("out", ["nowhere/x.png", "/dev/null/x.png", "x", "x.exe", "folder.png", "x" * 300])
-@pytest.mark.parametrize("command", ["generate", "search", "denoise", "upscale", "evaluate", "edit"])
+@pytest.mark.parametrize(
+    "command", ["generate", "search", "denoise", "upscale", "evaluate", "edit", "sketch"]
+)
 def test_unwritable_output_is_found_before_anything_is_computed(refused, photo, command, out, monkeypatch):
     Path("folder.png").mkdir()
     monkeypatch.setattr(weights, "load_model", None)
-    words = {"generate": [PROMPT], "search": ["sad"], "evaluate": [], "edit": [photo, "x"]}
+    words = {
+        "generate": [PROMPT],
+        "search": ["sad"],
+        "evaluate": [],
+        "edit": [photo, "x"],
+        "sketch": [photo, "x"],
+    }
     words = words.get(command, [photo])
     refused(command, *words, "-o", out)
 
@@ -516,6 +535,7 @@ ODD = {
 BROKEN = {"empty": b"", "truncated": encoded(GREY, "PNG")[:-100], "bomb": bomb(), "text": b"hello"}
 ON_PICTURES = {"score": ["a cat"], "classify": ["cat", "dog"], "denoise": FAST, "upscale": []}
 ON_PICTURES |= {"vary": ["a cat", *FAST], "extend": ["a cat", "--up", "5", *FAST]}
+ON_PICTURES["sketch"] = ["a cat", *FAST]
 
 
 @pytest.mark.parametrize("command", ON_PICTURES)
@@ -523,7 +543,9 @@ ON_PICTURES |= {"vary": ["a cat", *FAST], "extend": ["a cat", "--up", "5", *FAST
 def test_odd_pictures_are_read(run, command, kind):
     Path("odd").write_bytes(ODD[kind])
     code, _, err = run(command, "odd", *ON_PICTURES[command])
-    assert (code, len(err)) == (0, command in ("vary", "extend"))  # which say that they enlarge it
+    # These say that they enlarge it, or that they fill it up to a square
+    says = command in ("vary", "extend") or (command == "sketch" and kind not in ("16-bit", "1x1"))
+    assert (code, len(err)) == (0, says)
     if command == "upscale":
         sizes = {"16-bit": (256, 256), "turned": (80, 120), "1x1": (4, 4), "1x2000": (4, 8000)}
         assert Image.open("upscaled.png").size == sizes.get(kind, (80, 120))
@@ -599,6 +621,7 @@ USERS = {
     "upscaler": ["generate", "upscale"],
     "reader": ["edit"],
     "inpaint": ["edit"],
+    "sketch": ["sketch"],
     "tokenizer": ["score", "generate"],
 }
 USES = [(name, command) for name, commands in USERS.items() for command in commands]
@@ -611,7 +634,13 @@ def test_missing_damaged_or_foreign_weights(
     monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "none")
     folder = tmp_path / "weights"
     shutil.copytree(tiny_weights, folder)
-    words = {"generate": [PROMPT], "search": ["sad"], "score": [photo, "x"], "edit": [photo, "x"]}
+    words = {
+        "generate": [PROMPT],
+        "search": ["sad"],
+        "score": [photo, "x"],
+        "edit": [photo, "x"],
+        "sketch": [photo, "x"],
+    }
     words = words.get(command, [photo])
     file = next(folder.glob(f"{name}.*"))
     whole = file.read_bytes()
@@ -639,7 +668,7 @@ def wrong_shape(name: str) -> bytes:
     from safetensors.torch import save
 
     sizes = {"clip": {"width": 64}, "denoiser": {"widths": [8, 8]}, "upscaler": {"width": 9}}
-    sizes |= {"reader": {"hidden": 9}, "inpaint": {"widths": [8, 8]}}
+    sizes |= {"reader": {"hidden": 9}, "inpaint": {"widths": [8, 8]}, "sketch": {"widths": [8, 8]}}
     sizes = sizes[name]
     tensors = {"head.weight": torch.zeros(3, dtype=torch.float16)}
     return save(tensors, {"config": json.dumps(sizes), "card": "{}", "sha256": weights.digest(tensors)})

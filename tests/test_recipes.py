@@ -21,6 +21,7 @@ from minit2i.training.inpaint import InpaintData
 from minit2i.training.loop import Training
 from minit2i.training.restyle import CHANGES, hue, outline, palette, restyle
 from minit2i.training.run import RECIPES
+from minit2i.training.sketch import SketchData
 from minit2i.training.upscaler import UpscalerData
 from minit2i.unet import UNet, UNetConfig
 from minit2i.weights import load_tokenizer
@@ -39,7 +40,7 @@ def moved(data, to: str):
         return data
     if isinstance(data, nn.Module):
         return data.to(to)
-    if isinstance(data, InpaintData):
+    if isinstance(data, InpaintData | SketchData):
         t2i = data.t2i
         parts = t2i.clip.to(to), t2i.tokenizer, t2i.denoiser.to(to), None, None, t2i.autoencoder.to(to)
         return data._replace(t2i=TextToImage(*parts))

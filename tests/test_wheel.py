@@ -45,6 +45,13 @@ def test_a_wheel_draws_the_cat(installed):
     assert Image.open(folder / "cat.png").size == (256, 256)
 
 
+def test_a_wheel_follows_a_drawing(installed):
+    run, folder = installed
+    Image.new("RGB", (64, 64), "white").save(folder / "drawing.png")
+    done = run("sketch", "drawing.png", "a cat", "--steps", "2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "sketch.png\n", "")
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -19,15 +19,17 @@ from minit2i.autoencoder import false_colours
 from minit2i.device import device_of
 from minit2i.errors import InputError
 from minit2i.files import data_file
+from minit2i.fitted import SIDE, Fitted
 from minit2i.pictures import MAX_PIXELS, as_rgb, open_image, to_pil, to_tensor
 from minit2i.samplers import Step
 from minit2i.search import Matcher
+from minit2i.sketch import Sketcher
 from minit2i.text2image import TextToImage
 from minit2i.tokenizer import words_of
 from minit2i.upscaler import upscale
 from minit2i.weights import fingerprint, load_model, load_tokenizer
 
-from .shared import check_output, pictures_in, save, say_device, shorten, show
+from .shared import check_output, pictures_in, save, say_device, settings, shorten, show
 
 USES = {  # what to do with the weights that `train` has put into FOLDER; else MEASURE
     "tokenizer": "minit2i train clip --weights FOLDER --out FOLDER",
@@ -39,6 +41,7 @@ USES = {  # what to do with the weights that `train` has put into FOLDER; else M
     'TextToImage.load("FOLDER", "denoiser-fashion")("a bag")[0].save("bag.png")\'',
     "denoiser": 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER',
     "inpaint": 'minit2i edit picture.png "a cat wearing a red crown" --mask mask.png --weights FOLDER',
+    "sketch": 'minit2i sketch drawing.png "a cat wearing a red crown" --weights FOLDER',
     "reader": 'minit2i edit picture.png "a cat wearing a red crown" --weights FOLDER',
     "upscaler": "minit2i upscale small.png --weights FOLDER",
 }
@@ -181,6 +184,17 @@ def run_extend(args) -> None:
     from . import editing  # as above
 
     editing.run_extend(args)
+
+
+def run_sketch(args) -> None:
+    out, drawing = check_output(args.out), open_image(args.drawing)
+    sketcher = Sketcher.load(args.weights)
+    prompt = shorten(args.prompt, sketcher.t2i.tokenizer)
+    if drawing.width != drawing.height:
+        warnings.warn(f"{args.drawing} is no square: what is at its edges fills it up", stacklevel=1)
+    x = to_tensor(Fitted(drawing).square, size=sketcher.t2i.size)
+    small = sketcher.draw(x, [prompt], args.strength, **settings(args))
+    save(to_pil(sketcher.t2i.enlarge(small, SIDE))[0], out)
 
 
 def run_evaluate(args) -> None:

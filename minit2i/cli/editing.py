@@ -10,7 +10,7 @@ from minit2i.errors import InputError
 from minit2i.fitted import SIDE
 from minit2i.pictures import open_image
 
-from .shared import check_output, save, shorten
+from .shared import check_output, save, settings, shorten
 
 
 def run_vary(args) -> None:
@@ -52,8 +52,3 @@ def editor_for(picture: Image.Image, args) -> Editor:
         size = f"{picture.width}x{picture.height}"
         warnings.warn(f"{args.image}, {size}, is drawn on at {SIDE}x{SIDE} and enlarged again", stacklevel=1)
     return editor
-
-
-def settings(args) -> dict:
-    given = {"seed": args.seed, "steps": args.steps}
-    return given if args.guidance is None else {**given, "guidance_scale": args.guidance}

@@ -19,7 +19,7 @@ from minit2i.scenes import STYLES
 DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = (
     "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
-    "inpaint", "reader", "judge", "judge-fashion",
+    "inpaint", "reader", "sketch", "judge", "judge-fashion",
 )  # fmt: skip
 
 
@@ -187,6 +187,15 @@ def build_parser() -> Parser:
     add("prompts", metavar="PROMPT", nargs="+", help="what is to be seen there; one, or one a window")
     for side in ("left", "right", "up", "down"):
         add(f"--{side}", type=between(1, 4096), metavar="PIXELS", help=f"how far to go {side}")
+
+    add = changing(
+        "sketch",
+        "draw a picture that follows a crude drawing",
+        'drawing.png "a fox wearing a red top hat"',
+        "DRAWING",
+        "PROMPT",
+    )
+    add("--strength", type=between(0.0, 1.0), default=1.0, help="how much to heed the drawing (%(default)s)")
 
     command(
         "upscale",

@@ -52,6 +52,12 @@ def shorten(text: str, tokenizer: Tokenizer) -> str:
     return " ".join(words[:fitting])
 
 
+def settings(args) -> dict:
+    """What was said of sampling; guidance is left to the way of drawing if nothing was."""
+    given = {"seed": args.seed, "steps": args.steps}
+    return given if args.guidance is None else {**given, "guidance_scale": args.guidance}
+
+
 def show(rows: list[dict], as_json: bool) -> None:
     """Print rows of a text and a number, the highest first, as JSON or as a table with bars."""
     text, number = rows[0]

@@ -14,6 +14,7 @@ from minit2i.errors import InputError
 from minit2i.files import WEIGHTS
 from minit2i.judge import QUESTIONS
 from minit2i.search import Matcher
+from minit2i.sketch import Sketcher
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import scene_pictures
 from minit2i.weights import load_model, load_tokenizer
@@ -24,6 +25,7 @@ from .clothes import measure_clothes
 from .edit import measure_edits, measure_seams
 from .scenes import measure_prompts, measure_scenes
 from .shares import REAL_SEED
+from .sketch import measure_sketches
 from .upscaler import measure_upscaler
 
 
@@ -35,7 +37,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
     if n < 2:
         raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
     t2i, clothes = TextToImage.load(folder), TextToImage.load(folder, "denoiser-fashion")
-    judge, editor = load_model("judge", folder), Editor.load(folder)
+    judge, editor, sketcher = load_model("judge", folder), Editor.load(folder), Sketcher.load(folder)
     scenes, sheet = measure_scenes(t2i, judge, n, seed)
     real, _ = scene_pictures("held_out", n - n % 2, 64, seed=REAL_SEED)
     return {
@@ -49,6 +51,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
         "upscaler": measure_upscaler(t2i.upscaler, max(1, n // 20)),
         "edits": measure_edits(editor, judge, max(1, n // 4), seed),
         "extended": measure_seams(editor, max(1, n // 40), seed),
+        "sketches": measure_sketches(sketcher, editor, judge, max(50, n // 4), seed),
     }, sheet
 
 
@@ -108,6 +111,12 @@ def print_report(result: dict) -> None:
             f"SSIM {entry['ssim_ours']:.4f} (bicubic {entry['ssim_bicubic']:.4f}), n = {entry['n']}"
         )
     print_edits(result, line)
+    print("Pictures that follow crude drawings")
+    for name, entry in result["sketches"].items():
+        print(f"  {name}: boxes overlap {entry['overlap']:.3f} (mean), n = {entry['n']}")
+        line("    class right", entry["animal"])
+        line("    colour of the prompt, not the drawing", entry["colour_of_the_prompt"])
+        line("    all right", entry["joint"])
 
 
 def print_edits(result: dict, line: Callable[[str, dict], None]) -> None:

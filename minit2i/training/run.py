@@ -24,6 +24,7 @@ from .judge import JudgeRecipe
 from .loop import Training, fit
 from .reader import ReaderRecipe
 from .recipe import Recipe
+from .sketch import SketchRecipe
 from .upscaler import UpscalerRecipe
 
 RECIPES = {
@@ -35,6 +36,7 @@ RECIPES = {
     "upscaler": UpscalerRecipe(),
     "inpaint": InpaintRecipe(),
     "reader": ReaderRecipe(),
+    "sketch": SketchRecipe(),
     "judge": JudgeRecipe(),
     "judge-fashion": ClothesJudgeRecipe(),
 }
