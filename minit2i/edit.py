@@ -24,7 +24,7 @@ from .files import WEIGHTS
 from .fitted import dilated, eroded, lay_into, same_light
 from .guidance import guided
 from .reading import Reader, asked, read
-from .samplers import Denoise, invert
+from .samplers import Denoise, denoiser_of, invert
 from .scenes import Scene
 from .text2image import TextToImage
 from .unet import UNet
@@ -109,7 +109,10 @@ class Editor:
             raise InputError(f"way must be one of {', '.join(WAYS)}, not {way!r}")
         blank = pictures * (1 - masks)
         if "layout" not in settings:
-            settings["layout"] = self._layouts(blank, masks, prompts, settings.get("seed", 0))
+            seed = settings.get("seed", 0)
+            read_off, known = self._layouts(blank, masks, prompts, seed), 1 - self._touched(masks)
+            z = self.t2i.encode_pictures(blank)
+            settings["layout"] = settled(self.t2i, read_off, z, known, prompts, seed)
         if way == "trained":
             seen = seen_by(self.t2i, pictures, masks)
             drawn = self.inpainting.draw(prompts, told={"seen": seen}, **settings)
@@ -204,6 +207,36 @@ class Editor:
 def layouts(scenes) -> Tensor:
     """The layouts of scenes, (B, LAYOUT)."""
     return torch.tensor([scene.layout() for scene in scenes])
+
+
+def settled(
+    t2i: TextToImage, told: Tensor, z: Tensor, known: Tensor, prompts: list[str], seed: int, rounds: int = 16
+) -> Tensor:
+    """Layouts (B, LAYOUT), with place and size moved until the denoiser finds what is known where it looks.
+
+    Where the head is was read off by a network, and is a pixel or two beside it: then what is drawn anew does
+    not meet the rest. So the latents are noised, the denoiser guesses what they were, and place and size
+    follow the gradient of its error on what is known. z: latents (B, Z, H, H); known: (B, 1, H, H), 1 where
+    they count.
+    """
+    if not t2i.denoiser.config.layout:
+        return told
+    text, schedule = t2i.encode(prompts), t2i.schedule
+    t = torch.full(z.shape[:1], round(0.6 * schedule.T), device=z.device)  # half hidden: it has to guess
+    eps = torch.randn(z.shape[1:], generator=torch.Generator().manual_seed(seed)).to(z)
+    x_t = schedule.add_noise(z, eps.expand_as(z), t)
+    style, frame = told.to(z.device).tensor_split([-3], dim=1)
+    frame = frame.clone().requires_grad_()
+    optimiser = torch.optim.Adam([frame], betas=(0.8, 0.95))
+    for i in range(rounds):
+        optimiser.param_groups[0]["lr"] = 0.02 * (1 - i / rounds)
+        with torch.enable_grad():
+            layout = torch.cat([style, frame], dim=1)
+            guess = denoiser_of(t2i.denoiser, schedule, text, clamp=False, layout=layout)(x_t, t)
+            error = ((guess - z).square() * known).mean(dim=(1, 2, 3)).sum()
+        [frame.grad] = torch.autograd.grad(error, [frame])
+        optimiser.step()
+    return torch.cat([style, frame.detach()], dim=1)
 
 
 def keeping(known: Tensor, masks: Tensor) -> Callable[[Denoise], Denoise]:

@@ -14,7 +14,7 @@ from minit2i import retouch, scenes
 from minit2i.attend import PromptToPrompt, Watch, columns_of, controlled, heat, pairs, text_layers
 from minit2i.autoencoder import Autoencoder, AutoencoderConfig
 from minit2i.captions import full_caption
-from minit2i.edit import WAYS, Editor, keeping, seen_by
+from minit2i.edit import WAYS, Editor, keeping, layouts, seen_by, settled
 from minit2i.errors import InputError
 from minit2i.fitted import SIDE, Fitted, lay_into, same_light, softened, to_mask
 from minit2i.judge import verdicts
@@ -483,6 +483,20 @@ def test_an_impossible_extension_is_refused(editor, side, pixels, prompts):
 @pytest.fixture(scope="module")
 def shipped():
     return SimpleNamespace(editor=Editor.load(), judge=load_model("judge"))
+
+
+def test_a_layout_that_is_a_little_off_is_brought_back(shipped):
+    pixels, shown = scene_pictures("train", 12, 64, seed=33)
+    t2i, true = shipped.editor.t2i, layouts(shown)
+    off = true.clone()
+    off[:, -3:] += 0.03 * torch.tensor([1.0, -1.0, 1.0])
+    z, known = t2i.encode_pictures(to_float(pixels)), torch.ones(12, 1, 16, 16)
+    known[:, :, :6] = 0  # the upper part is to be drawn anew
+    back = settled(t2i, off, z, known, [full_caption(scene) for scene in shown], seed=1)
+    assert (back - true).abs()[:, -3:].mean() < 0.01
+    assert torch.equal(back[:, :-3], true[:, :-3])  # the style is left alone
+    nothing = settled(t2i, off, z, 0 * known, [full_caption(scene) for scene in shown], seed=1)
+    assert_close(nothing, off)
 
 
 def test_shipped_weights_change_the_colour_of_a_hat_and_nothing_else(shipped):

@@ -77,7 +77,7 @@ def measure_edits(editor: Editor, judge: Judge, n: int, seed: int, split: str = 
         result[name]["moved_elsewhere"] = (moved.sum() / (3 * (1 - task.masks).sum())).item()
         if name.startswith("mask"):
             result[name]["known_pixels_changed"] = int((moved > 0).any(dim=1).sum())
-        if name in ("mask, trained", "words alone", "drawn afresh"):
+        if name in ("mask, trained", "mask, replace", "words alone", "drawn afresh"):
             result[name]["fit"] = quantiles(fit_psnr(drawn, task.wanted))
     return result
 
