@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .captions import full_caption
 from .device import device_of
-from .edit import keeping
+from .edit import keeping, layouts, settled
 from .files import WEIGHTS
 from .guidance import guided
 from .motion import MOTIONS, path_from, path_within
@@ -111,11 +111,14 @@ class Animator:
             for scene, prompt in zip(shown, prompts, strict=True)
         ]
         self.t2i.warn_of_unknown_words(prompts)
+        z = self.t2i.encode_pictures(first.to(device_of(self.t2i.denoiser)))
+        said_of = [full_caption(scene) for scene in shown]
+        layout = settled(self.t2i, layouts(shown), z, torch.ones_like(z[:, :1]), said_of, seed).cpu()
         motions = plan(self.planner, self.t2i.tokenizer, told, seed).numpy()
-        paths = [path_from(s.x, s.y, s.size, m) for s, m in zip(shown, motions, strict=True)]
-        styles = torch.tensor([scene.layout() for scene in shown])[:, :-3]
+        starting = layout[:, -3:].tolist()
+        paths = [path_from(*where, motion) for where, motion in zip(starting, motions, strict=True)]
         paths = torch.tensor(np.stack(paths), dtype=torch.float32)
-        return self.on_path(told, paths, styles, first, seed=seed, **settings)
+        return self.on_path(told, paths, layout[:, :-3], first, seed=seed, **settings)
 
     def on_path(
         self, prompts: list[str], paths: Tensor, styles: Tensor, first: Tensor | None = None, **settings
