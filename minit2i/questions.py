@@ -67,7 +67,8 @@ def side_by_side(scene: Scene, other: Scene, rng: random.Random) -> View:
 def view_for(kind: str, scene: Scene, other: Scene, rng: random.Random) -> View:
     """A picture for a question of this kind, so that no answer is much likelier than another."""
     if kind != "describe":
-        bare, clear = (0.5, 0.5) if kind in ("missing", "there") else (0.25, 1 / 3)
+        bare = {"missing": 0.5, "there": 0.35}.get(kind, 0.25)
+        clear = 0.5 if kind == "missing" else 1 / 3
         if rng.random() < bare:
             scene = replace(scene, headwear="none", colour="none")
         worn = "glasses" if kind == "missing" else rng.choice(EYEWEAR[1:])
