@@ -409,6 +409,7 @@ def test_sketch_draws_a_square_whatever_the_shape_of_the_drawing(run, photo):
     assert Image.open("sketch.png").size == (256, 256)
     Image.new("RGBA", (1, 1)).save("dot.png")
     assert run("sketch", "dot.png", "a cat", "--strength", "0.5", *FAST) == (0, ["sketch.png"], [])
+    assert "no known word" in run("sketch", "dot.png", "", *FAST)[2][0]
 
 
 def test_vary_and_extend_write_pictures_of_the_size_to_expect(run, photo):

@@ -63,9 +63,7 @@ def run_generate(args) -> None:
                 f"--film writes {film_out} and {strip_out}: name the picture differently with -o"
             )
     t2i = TextToImage.load(args.weights)
-    prompt = shorten(args.prompt, t2i.tokenizer)
-    if t2i.words is not None and not t2i.words.intersection(words_of(prompt)):
-        warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
+    prompt = told(args.prompt, t2i)
     settings = {
         "seed": args.seed, "steps": args.steps, "guidance_scale": args.guidance, "sampler": args.sampler,
         "style": args.style,
@@ -78,6 +76,14 @@ def run_generate(args) -> None:
     pictures = t2i(prompt, n=args.n, size=args.size, best_of=args.best_of, **settings)
     for picture, path in zip(pictures, outs, strict=True):
         save(picture, path)
+
+
+def told(prompt: str, t2i: TextToImage) -> str:
+    """The prompt, shortened to what there is room for; warns if no word of it is known."""
+    prompt = shorten(prompt, t2i.tokenizer)
+    if t2i.words is not None and not t2i.words.intersection(words_of(prompt)):
+        warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
+    return prompt
 
 
 def write_film(film: list[Step], t2i: TextToImage, path: Path, strip: Path) -> None:
@@ -189,7 +195,7 @@ def run_extend(args) -> None:
 def run_sketch(args) -> None:
     out, drawing = check_output(args.out), open_image(args.drawing)
     sketcher = Sketcher.load(args.weights)
-    prompt = shorten(args.prompt, sketcher.t2i.tokenizer)
+    prompt = told(args.prompt, sketcher.t2i)
     if drawing.width != drawing.height:
         warnings.warn(f"{args.drawing} is no square: what is at its edges fills it up", stacklevel=1)
     x = to_tensor(Fitted(drawing).square, size=sketcher.t2i.size)
