@@ -58,6 +58,8 @@ def vocabulary() -> dict[str, dict[str, str]]:
                 said = WORDS["other words"].get(value, []) + WORDING["other words"].get(value, [])
             ways |= {plain(way): value for way in (value, *said)}
     names["headwear"] |= {plain(way): "none" for way in WORDING["bare"]}
+    off = ("remove {} hat", "take off {} hat", "take {} hat off", "lose {} hat")
+    names["headwear"] |= {way.format(word): "none" for way in off for word in ("the", "its", "his", "her")}
     names["eyewear"] |= {plain(way): "none" for way in WORDING["clear"]}
     return names
 

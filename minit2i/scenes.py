@@ -55,6 +55,8 @@ class Scene:
 
 
 LAYOUT = len(STYLES) + 3
+FRAMES = 16  # of a clip of a scene that moves (motion.py)
+POSE = 4  # numbers that say where a scene is in a frame, and how it is turned
 
 
 def held_out(animal: str, headwear: str, colour: str) -> bool:

@@ -193,8 +193,7 @@ class UNet(nn.Module):
             x = x + control[-1]
         for block in self.up:
             x = block(x, skips, embedding, text)
-        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
-        return self.conv_out(torch.cat([x, x_t], dim=1))
+        return self.finished(x, x_t)
 
     def embed(self, t: Tensor, text: Text | None, layout: Tensor | None) -> Tensor:
         """Time, text and layout as one vector, which modulates every block: (B, E)."""
@@ -224,6 +223,11 @@ class UNet(nn.Module):
             skips += seen
         return self.middle(x, embedding), skips
 
+    def finished(self, x: Tensor, x_t: Tensor) -> Tensor:
+        """From what the last block says of the noisy picture x_t to the prediction, (B, C, H, W)."""
+        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
+        return self.conv_out(torch.cat([x, x_t], dim=1))
+
 
 def denoising_loss(
     model: UNet,
@@ -233,15 +237,18 @@ def denoising_loss(
     generator: Generator,
     weighting: str,
     bell: tuple[float, float] | None = None,
+    t: Tensor | None = None,
     **told: Tensor,
 ) -> Tensor:
     """Noise a batch at random times and ask for what was there; the weighted mean squared error, a scalar.
 
     x_0: (B, C, H, W) of about unit scale; weighting: see `Schedule.loss_weight`, which raises ValueError for
-    an unknown one; bell: see `Schedule.random_t`; told: what else the model is given.
+    an unknown one; bell: see `Schedule.random_t`; t: (B,), the times, if not at random; told: what else the
+    model is given.
     Source: Ho et al. 2020, algorithm 1.
     """
-    t = schedule.random_t(len(x_0), generator, bell)
+    if t is None:
+        t = schedule.random_t(len(x_0), generator, bell)
     eps = torch.randn(x_0.shape, generator=generator)
     t, eps = t.to(x_0.device), eps.to(x_0.device)
     x_t = schedule.add_noise(x_0, eps, t)

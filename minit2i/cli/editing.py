@@ -1,14 +1,15 @@
-"""The commands that start from a picture: vary, edit, extend."""
+"""The commands that start from a picture, or move one: vary, edit, extend, video."""
 
 import warnings
 
 from PIL import Image
 
-from minit2i import retouch
+from minit2i import retouch, viz
 from minit2i.edit import Editor
 from minit2i.errors import InputError
-from minit2i.fitted import SIDE
-from minit2i.pictures import open_image
+from minit2i.fitted import SIDE, Fitted
+from minit2i.pictures import open_image, to_pil, to_tensor
+from minit2i.video import Animator
 
 from .shared import check_output, save, settings, shorten
 
@@ -43,6 +44,28 @@ def run_extend(args) -> None:
     editor, far = editor_for(picture, args), getattr(args, sides[0])
     prompts = [shorten(prompt, editor.t2i.tokenizer) for prompt in args.prompts]
     save(retouch.extend(editor, picture, prompts, sides[0], far, **settings(args)), out)
+
+
+def run_video(args) -> None:
+    out = check_output(args.out, endings=(".gif", ".webp", ".mp4", ".png"))
+    if out.suffix.lower() == ".mp4":
+        viz.find_encoder(out)
+    picture = open_image(args.first) if args.first else None
+    animator = Animator.load(args.weights)
+    prompt, given = shorten(args.prompt, animator.t2i.tokenizer), settings(args)
+    if picture is None:
+        [clip] = animator.draw([prompt], style=args.style, **given)
+    else:
+        square = Fitted(picture).square
+        [clip] = animator.draw_from(to_tensor(square, size=animator.t2i.size), [prompt], **given)
+    frames = to_pil(animator.t2i.enlarge(clip, args.size))
+    if picture is not None:
+        frames[0] = square.resize(frames[0].size, Image.Resampling.LANCZOS)
+    if out.suffix.lower() == ".png":
+        save(viz.grid(frames, columns=8, side=min(128, args.size)), out)
+        return
+    viz.save_film(frames, out, seconds=1.6, rest=0)
+    print(out)
 
 
 def editor_for(picture: Image.Image, args) -> Editor:

@@ -1,0 +1,172 @@
+"""Does what moves move as was said, is it what was said in every frame, and does it flicker?"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from minit2i.captions import full_caption
+from minit2i.fit import fit_psnr
+from minit2i.judge import Judge, verdicts
+from minit2i.motion import FRAMES, MOTIONS, Moving, clip_of, draw_moving, motion_like, said_to_move
+from minit2i.pictures import to_float
+from minit2i.scenes import Scene
+from minit2i.video import Animator, plan, starts
+
+from .shares import REAL_SEED, quantiles, share
+
+
+class Exam(NamedTuple):
+    """Moving scenes, n of them, and real clips of them (n, F, 3, 64, 64) in [-1, 1]."""
+
+    scenes: list[Moving]
+    clips: Tensor
+
+
+def exam(split: str, n: int) -> Exam:
+    scenes = [draw_moving(REAL_SEED, i, split) for i in range(n)]
+    pixels = np.stack([clip_of(moving) for moving in tqdm(scenes, "rendering clips", leave=False, delay=1)])
+    return Exam(scenes, to_float(torch.from_numpy(pixels).permute(0, 1, 4, 2, 3)))
+
+
+# ---- Which motion? By outlines alone, without a network ----
+
+
+def outlines(clip: Tensor) -> Tensor:
+    """Where each frame (F, 3, S, S) is not background, as 0 and 1: (F, 1, S, S). The background is what most
+    of the first frame's rim shows."""
+    first = clip[0]
+    rim = torch.cat([first[:, 0], first[:, -1], first[:, :, 0], first[:, :, -1]], dim=1)
+    ground = rim.median(dim=1).values[None, :, None, None]
+    return ((clip - ground).abs().amax(dim=1, keepdim=True) > 0.3).float()
+
+
+def moved(pictures: Tensor, poses: Tensor, middle: Tensor) -> Tensor:
+    """Pictures (F, C, S, S), each moved by (x, y), grown by a factor and turned by an angle about a point.
+
+    poses: (F, 4), x, y, factor, angle; middle: (2,), x and y, fractions of the frame from its middle. What
+    comes in from outside is what is at the edge.
+    """
+    x, y, factor, angle = poses.T
+    cos, sin = angle.cos() / factor, angle.sin() / factor
+    # Places run from -1 to 1: p shows  m + R(-angle) / factor (p - m - shift)
+    m = 2 * middle
+    to = m + 2 * torch.stack([x, y], dim=1)
+    left = m[0] - (cos * to[:, 0] + sin * to[:, 1])
+    top = m[1] - (-sin * to[:, 0] + cos * to[:, 1])
+    rows = torch.stack([torch.stack([cos, sin, left], 1), torch.stack([-sin, cos, top], 1)], dim=1)
+    grid = F.affine_grid(rows, list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures, grid, align_corners=False, padding_mode="border")
+
+
+def candidates() -> tuple[list[str], Tensor]:
+    """Every motion at three widths: their names, and what each does to the first frame, (m, F, 4)."""
+    names, poses = [], []
+    for motion in MOTIONS:
+        for far in (0.0, 0.5, 1.0):
+            names.append(motion)
+            poses.append(torch.tensor(motion_like(motion, far), dtype=torch.float32))
+    return names, torch.stack(poses)
+
+
+def motion_of(clip: Tensor) -> str:
+    """Which motion a clip (F, 3, S, S) shows: the one that carries the first frame's outline to where the
+    others are. It is turned and grown about the middle of that outline."""
+    shapes = outlines(clip)
+    places = shapes[0, 0].nonzero()
+    if not len(places):
+        return "nothing to be seen"
+    low, high = places.amin(0), places.amax(0) + 1
+    middle = ((low + high) / 2 / shapes.shape[-1] - 0.5).flip(0)  # x and y
+    names, poses = candidates()
+    agree = []
+    for pose in poses:
+        guess = moved(shapes[:1].expand(len(shapes), -1, -1, -1), pose, middle)
+        both = torch.minimum(guess, shapes).sum(dim=(1, 2, 3))
+        either = torch.maximum(guess, shapes).sum(dim=(1, 2, 3)).clamp(min=1)
+        agree.append((both / either).mean())
+    return names[int(torch.stack(agree).argmax())]
+
+
+# ---- What is in it, and does it flicker? ----
+
+
+def stilled(clip: Tensor, path: Tensor, onto: Tensor | None = None) -> Tensor:
+    """The frames (F, 3, S, S) with their motion undone, in one pose (POSE,), that of the first frame if none
+    is given: all alike, if nothing but motion happens."""
+    first, frames = path[0] if onto is None else onto, []
+    for frame, pose in zip(clip, path, strict=True):
+        factor = first[2] / pose[2]
+        shift = torch.cat([first[:2] - pose[:2], factor[None], -(pose[3] - first[3])[None]])
+        frames.append(moved(frame[None], shift[None], pose[:2]))
+    return torch.cat(frames)
+
+
+def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Moving]) -> dict:
+    """The marks of clips (n, F, 3, 64, 64) of scenes, drawn on paths (n, F, POSE)."""
+    pairs = list(zip(clips, paths, strict=True))
+    still = torch.stack([stilled(clip, path) for clip, path in pairs])
+    onto = torch.tensor([0.0, 0.0, 0.84, 0.0])  # as still pictures are, which the judge knows
+    each = [moving.scene for moving in scenes for _ in range(clips.shape[1])]
+    right = verdicts(judge, torch.cat([stilled(clip, path, onto) for clip, path in pairs]), each)
+    worn = (right["animal"] & right["headwear"] & right["colour"]).view(len(clips), -1)
+    named = torch.tensor([motion_of(c) == m.motion for c, m in zip(clips, scenes, strict=True)])
+    change = still.diff(dim=1).abs().mean().item()  # nothing, if nothing but the motion happens
+    return {
+        "motion": share(named),
+        "every_frame": share(worn.all(dim=1)),
+        "frames": worn.float().mean().item(),
+        "flicker": change,
+    }
+
+
+def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: str = "held_out") -> dict:
+    """Clips of n moving scenes, whose pairs of animal and motion training never had, in three ways."""
+    scenes, real = exam(split, n)
+    prompts, t2i = [said_to_move(moving) for moving in scenes], animator.t2i
+    still = [full_caption(moving.scene) for moving in scenes]  # what the picture model knows
+    styles = torch.tensor([moving.scene.layout() for moving in scenes])[:, :-3]
+    paths = starts(plan(animator.planner, t2i.tokenizer, prompts, seed), seed)
+    true_paths = torch.tensor(np.stack([moving.path for moving in scenes]), dtype=torch.float32)
+    ways: dict[str, Callable[[slice, int], Tensor]] = {
+        "all frames at once": lambda some, i: animator.on_path(
+            prompts[some], paths[some], styles[some], seed=i
+        ),
+        "each frame for itself": lambda some, i: animator.apart(
+            still[some], paths[some], styles[some], seed=i
+        ),
+    }
+    result = {"real clips": measure_clips(judge, real, true_paths, scenes)}
+    plain, of = upright_frames(real, true_paths, scenes)
+    fit = {"real clips": quantiles(fit_psnr(plain, of)) if of else None}
+    for name, way in ways.items():
+        m = n if name == "all frames at once" else max(1, n // 5)  # a baseline needs no narrow interval
+        parts = []
+        for i in tqdm(range(0, m, 4), f"video: {name}, 4 at a time"):
+            parts.append(way(slice(i, min(i + 4, m)), 1000 * seed + i // 4).cpu())
+        clips = torch.cat(parts)
+        result[name] = measure_clips(judge, clips, paths[:m], scenes[:m])
+        plain, of = upright_frames(clips, paths[:m], scenes[:m])
+        fit[name] = quantiles(fit_psnr(plain, of)) if of else None
+        if name == "all frames at once":
+            one = clips[:, :1].expand(-1, FRAMES, -1, -1, -1)
+            result["one frame, repeated"] = measure_clips(judge, one, paths[:, :1].expand_as(paths), scenes)
+    for name, value in fit.items():
+        result[name]["fit"] = value
+    return result
+
+
+def upright_frames(clips: Tensor, paths: Tensor, scenes: list[Moving]) -> tuple[Tensor, list[Scene]]:
+    """Of each clip the first frame that stands upright and about in the middle, as still pictures do."""
+    frames, of = [], []
+    for clip, path, moving in zip(clips, paths, scenes, strict=True):
+        plain = (path[:, :2].abs().amax(1) < 0.08) & (path[:, 2] > 0.7) & (path[:, 3].abs() < 0.03)
+        plain &= path[:, 2] < 0.96
+        if plain.any():
+            frames.append(clip[int(plain.int().argmax())])
+            of.append(moving.scene)
+    return (torch.stack(frames) if frames else clips[:0, 0]), of

@@ -1,0 +1,255 @@
+"""Pictures to ask about, and questions with their answers: what, which colour, how many, where, and what
+nobody can tell from the picture.
+
+All is made from scenes, so every answer is known. Questions are balanced: who answers without looking is
+wrong about as often as can be.
+"""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from .caption import DESCRIBE, UNKNOWN
+from .captions import full_caption, short_caption, with_article
+from .clutter import meaningless_words
+from .render import PAINTS, render
+from .scenes import ANIMALS, EYEWEAR, HEADWEAR, Scene
+
+SIDES = {"left": -1, "in the middle": 0, "right": 1}
+
+
+class View(NamedTuple):
+    """A picture to ask about: the scenes that stand in it (none, one, or two, from left to right), its
+    background, and on which side a single one stands."""
+
+    scenes: tuple[Scene, ...]
+    background: str
+    side: str = "in the middle"
+
+
+class Asked(NamedTuple):
+    """A question about a view, its answer, and its kind: a key of QUESTIONS, "describe" or "beyond"."""
+
+    kind: str
+    view: View
+    question: str
+    answer: str
+
+
+# ---- Pictures ----
+
+
+def at_a_side(scene: Scene, rng: random.Random) -> View:
+    """The scene, small, on the left, on the right or in the middle."""
+    side, size = rng.choice(list(SIDES)), rng.uniform(0.55, 0.68)
+    room = 0.49 - size / 2
+    x = SIDES[side] * rng.uniform(0.75, 1) * room + (side == "in the middle") * rng.uniform(-0.03, 0.03)
+    return View((replace(scene, x=x, y=rng.uniform(-room, room), size=size),), scene.background, side)
+
+
+def side_by_side(scene: Scene, other: Scene, rng: random.Random) -> View:
+    """Two scenes on one background; the second is another animal."""
+    if other.animal == scene.animal:  # bare: another animal in this hat may be held out
+        animal = rng.choice([a for a in ANIMALS if a != scene.animal])
+        other = replace(other, animal=animal, headwear="none", colour="none")
+    pair = [
+        replace(s, background=scene.background, x=x, y=rng.uniform(-0.1, 0.1), size=rng.uniform(0.42, 0.48))
+        for s, x in ((scene, -0.25), (other, 0.25))
+    ]
+    return View(tuple(pair), scene.background)
+
+
+def view_for(kind: str, scene: Scene, other: Scene, rng: random.Random) -> View:
+    """A picture for a question of this kind, so that no answer is much likelier than another."""
+    if kind != "describe":
+        bare = {"missing": 0.5, "there": 0.35}.get(kind, 0.25)
+        clear = 0.5 if kind == "missing" else 1 / 3
+        if rng.random() < bare:
+            scene = replace(scene, headwear="none", colour="none")
+        worn = "glasses" if kind == "missing" else rng.choice(EYEWEAR[1:])
+        scene = replace(scene, eyewear="none" if rng.random() < clear else worn)
+    if kind == "how many":
+        return rng.choice(
+            (View((), scene.background), View((scene,), scene.background), side_by_side(scene, other, rng))
+        )
+    if kind == "side":
+        return side_by_side(scene, other, rng) if rng.random() < 0.5 else at_a_side(scene, rng)
+    chance = rng.random()
+    if kind in ("describe", "background", "beyond"):
+        if chance < 0.04:
+            return View((), scene.background)
+        if chance < 0.14:
+            return side_by_side(scene, other, rng)
+    return at_a_side(scene, rng) if chance > 0.85 else View((scene,), scene.background)
+
+
+def picture_of(view: View, size: int = 64) -> Image.Image:
+    """The picture of a view, size x size."""
+    if not view.scenes:
+        return Image.new("RGB", (size, size), tuple(PAINTS["backgrounds"][view.background]))
+    pictures = [np.asarray(render(scene, size)) for scene in view.scenes]
+    if len(pictures) == 1:
+        return Image.fromarray(pictures[0])
+    half = size // 2
+    return Image.fromarray(np.concatenate([pictures[0][:, :half], pictures[1][:, half:]], axis=1))
+
+
+def description(view: View) -> str:
+    """What is to be seen: "a cat wearing a blue baseball cap on a green background". Of two animals, what
+    eyewear they have is left out."""
+    if len(view.scenes) == 1:
+        return full_caption(view.scenes[0])
+    who = " and ".join(short_caption(scene) for scene in view.scenes) or "nothing"
+    return f"{who} on {with_article(view.background)} background"
+
+
+# ---- Questions. Each is given a view and chance, and returns a question and its answer ----
+
+
+def what_animal(view: View, rng: random.Random) -> tuple[str, str]:
+    asked = rng.choice(("what animal is this", "which animal is it", "who is that", "what is it"))
+    return asked, with_article(view.scenes[0].animal)
+
+
+def is_it(view: View, rng: random.Random) -> tuple[str, str]:
+    animal = view.scenes[0].animal
+    # Nobody is asked whether a polar bear is a bear
+    others = [
+        a for a in ANIMALS if a != animal and not {a, animal} <= {"bear", "polar bear", "panda", "koala"}
+    ]
+    named = animal if rng.random() < 0.5 else rng.choice(others)
+    asked = rng.choice(("is it {}", "is this {}")).format(with_article(named))
+    return asked, "yes" if named == animal else "no"
+
+
+def is_there(view: View, rng: random.Random) -> tuple[str, str]:
+    scene = view.scenes[0]
+    kind = rng.choice(("animal", "hat", "any hat"))
+    if kind == "any hat":
+        return "is there a hat", "no" if scene.headwear == "none" else "yes"
+    if kind == "hat":
+        asked, answer = wears_hat(view, rng)
+        return asked.replace("is it wearing", "is there"), answer
+    asked, answer = is_it(view, rng)
+    return re.sub("^is (it|this)", "is there", asked), answer
+
+
+def what_hat(view: View, rng: random.Random) -> tuple[str, str]:
+    hat = view.scenes[0].headwear
+    asked = rng.choice(("what is on its head", "what hat is it wearing", "what does it wear on its head"))
+    return asked, "nothing" if hat == "none" else with_article(hat)
+
+
+def hat_colour(view: View, rng: random.Random) -> tuple[str, str]:
+    scene = view.scenes[0]
+    hat = scene.headwear if scene.headwear != "none" and rng.random() < 0.3 else "hat"
+    asked = rng.choice(
+        ("what {} is the {}", "which {} is its {}", "what {} is its {}", "which {} does the {} have")
+    )
+    asked = asked.format(rng.choice(("colour", "colour", "color")), hat)
+    return asked, "there is no hat" if scene.headwear == "none" else scene.colour
+
+
+def background(view: View, rng: random.Random) -> tuple[str, str]:
+    colour = rng.choice(("colour", "colour", "color"))
+    asked = rng.choice(("what {} is the background", "which {} is the background", "what is behind it"))
+    return asked.format(colour), view.background
+
+
+def wears_glasses(view: View, rng: random.Random) -> tuple[str, str]:
+    worn = view.scenes[0].eyewear
+    if rng.random() < 0.4:
+        asked = rng.choice(
+            ("what is in front of its eyes", "what eyewear is it wearing", "what is on its nose")
+        )
+        return asked, "nothing" if worn == "none" else worn
+    named = worn if worn != "none" and rng.random() < 0.5 else rng.choice(EYEWEAR[1:])
+    return rng.choice(("is it wearing {}", "does it wear {}")).format(named), "yes" if named == worn else "no"
+
+
+def wears_hat(view: View, rng: random.Random) -> tuple[str, str]:
+    worn = view.scenes[0].headwear
+    if rng.random() < (0.4 if worn == "none" else 0.15):
+        return "is it wearing a hat", "no" if worn == "none" else "yes"
+    named = worn if worn != "none" and rng.random() < 0.6 else rng.choice(HEADWEAR)
+    return f"is it wearing {with_article(named)}", "yes" if worn == named else "no"
+
+
+def how_many(view: View, rng: random.Random) -> tuple[str, str]:
+    asked = rng.choice(("how many animals are there", "how many animals do you see", "how many are there"))
+    return asked, ("none", "one", "two")[len(view.scenes)]
+
+
+def missing(view: View, rng: random.Random) -> tuple[str, str]:
+    lacks = view.scenes[0].headwear == "none", view.scenes[0].eyewear == "none"
+    answers = {(True, True): "both", (True, False): "the hat", (False, True): "the glasses"}
+    asked = rng.choice(("what is missing a hat or glasses", "which is missing the hat or the glasses"))
+    return asked, answers.get(lacks, "nothing")
+
+
+def which_side(view: View, rng: random.Random) -> tuple[str, str]:
+    i = rng.randrange(len(view.scenes))
+    side = view.side if len(view.scenes) == 1 else ("left", "right")[i]
+    if len(view.scenes) == 1 and rng.random() < 0.4:
+        return rng.choice(("on which side is it", "where in the picture is it", "where is it")), side
+    return rng.choice(("on which side is the {}", "where is the {}")).format(view.scenes[i].animal), side
+
+
+Maker = Callable[[View, random.Random], tuple[str, str]]
+QUESTIONS: dict[str, Maker] = {
+    "animal": what_animal, "is it": is_it, "there": is_there, "hat": what_hat, "hat colour": hat_colour,
+    "background": background, "glasses": wears_glasses, "wears": wears_hat, "how many": how_many,
+    "missing": missing, "side": which_side,
+}  # fmt: skip
+BEYOND = ("what is its name", "how old is it", "where does it live", "what time is it", "is it hungry",
+          "who made the hat", "what is it thinking", "does it like music", "how heavy is it",
+          "what will it do next")  # fmt: skip
+BEYOND_HELD_OUT = ("when was it born", "who is its mother", "what does it eat")  # only to measure with
+OF_THINGS = ("what colour is the {}", "what color is its {}", "where is the {}", "who has the {}")
+
+
+# Words that mean nothing in a prompt, but can be seen
+VISIBLE = (
+    "head", "eye", "eyes", "nose", "ear", "ears", "mouth", "face", "hair", "fur", "left", "right", "top",
+    "middle", "side", "one", "two", "three", "color", "colour", "picture", "image", "animal", "animals",
+    "background", "hat", "glasses", "thing", "things", "something",
+)  # fmt: skip
+
+
+def unseen_things(seen: bool) -> list[str]:
+    """Words for what is in no picture: one half to train with, the other to measure (see clutter.py)."""
+    return [word for word in meaningless_words(seen) if word not in VISIBLE]
+
+
+def beyond(rng: random.Random, things: list[str], sentences: tuple[str, ...] = BEYOND) -> str:
+    """A question about what the picture does not hold: one of these sentences, or one of a thing.
+
+    things: words for what is in no picture.
+    """
+    return rng.choice(sentences) if rng.random() < 0.3 else rng.choice(OF_THINGS).format(rng.choice(things))
+
+
+DESCRIBING = (
+    DESCRIBE,
+    "what do you see",
+    "describe the picture",
+    "what does the picture show",
+    "describe it",
+)
+
+
+def ask(kind: str, scene: Scene, other: Scene, rng: random.Random, things: list[str]) -> Asked:
+    """A question of this kind, and a picture for it. things: see `beyond`."""
+    view = view_for(kind, scene, other, rng)
+    if kind == "describe":
+        return Asked(
+            kind, view, DESCRIBE if rng.random() < 0.5 else rng.choice(DESCRIBING), description(view)
+        )
+    if kind == "beyond":
+        return Asked(kind, view, beyond(rng, things), UNKNOWN)
+    return Asked(kind, view, *QUESTIONS[kind](view, rng))

@@ -1,0 +1,110 @@
+"""How the captioner is trained: on pictures of scenes, their descriptions, and questions with answers."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Generator, Tensor
+
+from minit2i.caption import Captioner, CaptionerConfig, Lesson, caption_loss, write
+from minit2i.clip import CLIP
+from minit2i.device import device_of
+from minit2i.pictures import to_float, to_pil
+from minit2i.questions import QUESTIONS, Asked, ask, picture_of, unseen_things
+from minit2i.tokenizer import Tokenizer
+from minit2i.viz import grid
+from minit2i.weights import load_model, load_tokenizer
+
+from .batches import new_scenes, python_rng
+from .judge import soften
+from .recipe import Recipe
+
+# Yes or no by comparison is what such a network learns last: these come twice
+KINDS = (*QUESTIONS, "is it", "wears", "glasses", "there", *["beyond"] * 2, *["describe"] * 5)
+
+
+class CaptionData(NamedTuple):
+    """CLIP, which sees, the tokenizer, and words for things that are in no picture."""
+
+    clip: CLIP
+    tokenizer: Tokenizer
+    things: list[str]
+
+
+@dataclass(frozen=True)
+class CaptionRecipe(Recipe):
+    """Each picture with a question about it.
+
+    blind: without the picture, to see what can be guessed from the questions alone.
+    """
+
+    batch: int = 64
+    minutes: float = 20
+    lr: float = 2e-3
+    blind: bool = False
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
+
+    def load_data(self, folder: str | Path) -> CaptionData:
+        return CaptionData(load_model("clip", folder), load_tokenizer(folder), unseen_things(seen=True))
+
+    def build(self, data: CaptionData) -> Captioner:
+        return Captioner(CaptionerConfig(vocabulary=data.tokenizer.vocabulary))
+
+    def loss(self, model: Captioner, data: CaptionData, generator: Generator) -> Tensor:
+        rng, on = python_rng(generator), device_of(model)
+        asked = new_questions(self.batch, generator, rng, data.things)
+        if self.blind:
+            sizes = model.config.picture_tokens, model.config.picture_width
+            picture = torch.zeros(self.batch, *sizes, device=on)
+        else:
+            with torch.no_grad():
+                picture = data.clip.image.tokens(soften(pictures_of(asked).to(on), generator))
+        lesson = as_lesson(data.tokenizer, asked)
+        return caption_loss(model, picture, Lesson(lesson.ids.to(on), lesson.rows, lesson.columns))
+
+    def note(self, data: CaptionData) -> dict:
+        return {"blind": self.blind}
+
+    @torch.no_grad()
+    def sheet(self, model: Captioner, data: CaptionData) -> Image.Image:
+        """Pictures, questions, and what it answers by now."""
+        generator = Generator().manual_seed(2)
+        asked = new_questions(24, generator, python_rng(generator), data.things)
+        pixels = pictures_of(asked).to(device_of(model))
+        tokens = data.clip.image.tokens(pixels)
+        answers = [
+            write(model, data.tokenizer, tokens[i : i + 1], one.question)[0] for i, one in enumerate(asked)
+        ]
+        captions = [f"{one.question}? {answer}" for one, answer in zip(asked, answers, strict=True)]
+        return grid(to_pil(pixels), columns=8, captions=captions)
+
+
+def new_questions(count: int, generator: Generator, rng: random.Random, things: list[str]) -> list[Asked]:
+    """Questions about scenes of the training split that no one has drawn before."""
+    scenes, others = new_scenes(count, generator), new_scenes(count, generator)
+    return [
+        ask(rng.choice(KINDS), scene, other, rng, things) for scene, other in zip(scenes, others, strict=True)
+    ]
+
+
+def pictures_of(asked: list[Asked]) -> Tensor:
+    """The pictures that are asked about: (B, 3, 64, 64) in [-1, 1]."""
+    pixels = torch.from_numpy(np.stack([np.asarray(picture_of(one.view)) for one in asked]))
+    return to_float(pixels.permute(0, 3, 1, 2).contiguous())
+
+
+def as_lesson(tokenizer: Tokenizer, asked: list[Asked]) -> Lesson:
+    """Questions and answers in one row each, padded."""
+    rows = [(tokenizer.encode(one.question), tokenizer.encode(one.answer)[1:]) for one in asked]
+    longest = max(len(question) + len(answer) for question, answer in rows)
+    ids = torch.full((len(rows), longest), tokenizer.padding)
+    places = []
+    for i, (question, answer) in enumerate(rows):
+        end = len(question) + len(answer)
+        ids[i, :end] = torch.tensor(question + answer)
+        places += [(i, column) for column in range(len(question), end)]
+    return Lesson(ids, *torch.tensor(places).unbind(1))

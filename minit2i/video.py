@@ -1,0 +1,173 @@
+"""Video from words: first a path, then all frames at once, which look at each other.
+
+A planner dreams up where the scene is in each frame (planner.py). The picture denoiser draws each frame
+there, and layers along time make the frames agree (temporal.py).
+Papers: Guo et al. 2023 (AnimateDiff), Lian et al. 2024 (a layout for each frame first).
+
+Shapes: B clips, F frames of each, S side of a small frame (64); a path is (F, POSE), see motion.py.
+"""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from .captions import full_caption
+from .device import device_of
+from .edit import keeping, layouts, settled
+from .files import WEIGHTS
+from .guidance import guided
+from .motion import MOTIONS, path_from, path_within
+from .planner import Planner, from_unit
+from .reader import Reader
+from .reading import read, said
+from .samplers import sample
+from .scenes import FRAMES, POSE
+from .temporal import ClipDenoiser, TemporalLayers
+from .text2image import TextToImage
+from .tokenizer import Tokenizer, words_of
+from .weights import find, load_model
+
+
+def plan(
+    planner: Planner,
+    tokenizer: Tokenizer,
+    prompts: list[str],
+    seed: int = 0,
+    guidance_scale: float = 1.0,
+    steps: int = 20,
+) -> Tensor:
+    """A motion for each prompt, which begins where the scene is: (B, FRAMES, POSE)."""
+    on = device_of(planner)
+    with torch.no_grad():
+        cond, uncond = planner.read(tokenizer(prompts + [""] * len(prompts)).to(on)).halves()
+    schedule = planner.config.schedule
+    denoise = guided(planner, schedule, cond, uncond, guidance_scale, clamp=False)
+    shape = (len(prompts), POSE, 1, FRAMES)
+    found = sample(denoise, shape, schedule, sampler="dpm_solver", steps=steps, seed=seed, device=on)
+    motions = from_unit(found)
+    shift, factor, angle = motions.split([2, 1, 1], dim=2)
+    return torch.cat([shift - shift[:, :1], factor / factor[:, :1], angle - angle[:, :1]], dim=2)
+
+
+def starts(motions: Tensor, seed: int) -> Tensor:
+    """Paths (B, F, POSE) of these motions from places where they stay in the frame, by chance."""
+    paths = [path_within(motion, random.Random(f"{seed} {i}")) for i, motion in enumerate(motions.numpy())]
+    return torch.tensor(np.stack(paths), dtype=torch.float32)
+
+
+def layouts_on(paths: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """What the denoiser is told of each frame: layouts (B F, LAYOUT) and angles (B F,).
+
+    paths: (B, F, POSE); styles: (B, styles), a one at the style of each clip.
+    """
+    each = styles[:, None].expand(-1, paths.shape[1], -1)
+    return torch.cat([each, paths[..., :3]], dim=2).flatten(0, 1), paths[..., 3].flatten()
+
+
+class Animator:
+    """Prompts in, clips out."""
+
+    def __init__(
+        self,
+        t2i: TextToImage,
+        layers: TemporalLayers,
+        planner: Planner | None = None,
+        reader: Reader | None = None,
+    ):
+        """planner: for clips from words; reader: for clips that begin with a picture."""
+        self.layers, self.planner, self.reader = layers, planner, reader
+        moves = {
+            word for name, others in MOTIONS.items() for text in (name, *others) for word in words_of(text)
+        }
+        words = None if t2i.words is None else t2i.words | moves
+        parts = t2i.clip, t2i.tokenizer, t2i.denoiser, t2i.upscaler, words, t2i.autoencoder
+        self.t2i = TextToImage(*parts)
+
+    @classmethod
+    def load(cls, folder: str | Path = WEIGHTS) -> "Animator":
+        """Load the weights from `folder`, and what is not there from the shipped ones. Raises InputError if
+        some are missing, damaged, or do not belong together."""
+        home = find("denoiser", folder).parent  # with the denoiser come CLIP and the autoencoder
+        others = (load_model(name, folder, beside=home) for name in ("video", "planner", "reader"))
+        return cls(TextToImage.load(folder), *others)
+
+    def draw(self, prompts: list[str], seed: int = 0, **settings) -> Tensor:
+        """One clip a prompt: (B, F, 3, S, S) in [-1, 1]. settings: those of `TextToImage.steps`."""
+        self.t2i.warn_of_unknown_words(prompts)
+        paths = starts(plan(self.planner, self.t2i.tokenizer, prompts, seed), seed)
+        styles = self.t2i.layouts(prompts, seed, settings.pop("style", None))[:, :-3]
+        return self.on_path(prompts, paths, styles, seed=seed, **settings)
+
+    def draw_from(self, first: Tensor, prompts: list[str], seed: int = 0, **settings) -> Tensor:
+        """Clips that begin with pictures (B, 3, S, S), as they are. What these show and where is read off;
+        a prompt that names no animal says only how it moves."""
+        shown = [scene for scene, _ in read(self.t2i.clip, self.reader, first)]
+        told = [
+            prompt if "animal" in said(prompt) else f"{full_caption(scene)}, {prompt}"
+            for scene, prompt in zip(shown, prompts, strict=True)
+        ]
+        self.t2i.warn_of_unknown_words(prompts)
+        z = self.t2i.encode_pictures(first.to(device_of(self.t2i.denoiser)))
+        said_of = [full_caption(scene) for scene in shown]
+        layout = settled(self.t2i, layouts(shown), z, torch.ones_like(z[:, :1]), said_of, seed).cpu()
+        motions = plan(self.planner, self.t2i.tokenizer, told, seed).numpy()
+        starting = layout[:, -3:].tolist()
+        paths = [path_from(*where, motion) for where, motion in zip(starting, motions, strict=True)]
+        paths = torch.tensor(np.stack(paths), dtype=torch.float32)
+        return self.on_path(told, paths, layout[:, :-3], first, seed=seed, **settings)
+
+    def on_path(
+        self, prompts: list[str], paths: Tensor, styles: Tensor, first: Tensor | None = None, **settings
+    ) -> Tensor:
+        """The same on paths (B, F, POSE) and in styles (B, styles) that are given.
+
+        first: (B, 3, S, S), pictures that the clips begin with, as they are.
+        """
+        F = paths.shape[1]
+        t2i, (layout, angle) = self.t2i, layouts_on(paths, styles)
+        net = ClipDenoiser(t2i.denoiser, self.layers, F).eval()
+        drawer = TextToImage(t2i.clip, t2i.tokenizer, net, None, None, t2i.autoencoder)
+        around = None
+        if first is not None:
+            known = t2i.encode_pictures(first.to(device_of(net))).repeat_interleave(F, dim=0)
+            later = torch.arange(len(known), device=known.device).view(-1, 1, 1, 1) % F > 0
+            around = keeping(known, later.float())
+        each = [prompt for prompt in prompts for _ in range(F)]
+        drawn = drawer.draw(each, layout=layout, told={"angle": angle}, around=around, **settings)
+        clips = drawn.unflatten(0, (-1, F))
+        if first is not None:
+            clips[:, 0] = first.to(clips)
+        return clips
+
+    def apart(self, prompts: list[str], paths: Tensor, styles: Tensor, **settings) -> Tensor:
+        """The same by the picture denoiser alone, each frame for itself: to compare with. It cannot turn."""
+        F = paths.shape[1]
+        layout, _ = layouts_on(paths, styles)
+        each = [prompt for prompt in prompts for _ in range(F)]
+        return self.t2i.draw(each, layout=layout, **settings).unflatten(0, (-1, F))
+
+    def enlarge(self, clip: Tensor, size: int) -> Tensor:
+        """The frames of one clip (F, 3, S, S), enlarged: (F, 3, size, size)."""
+        return self.t2i.enlarge(clip, size)
+
+
+def path_pictures(paths: Tensor, side: int = 128) -> list[Image.Image]:
+    """Each path (F, POSE) as a picture: the frame's box in each moment, from light to dark."""
+    pictures = []
+    for path in paths.tolist():
+        picture = Image.new("RGB", (side, side), "white")
+        pen = ImageDraw.Draw(picture)
+        for f, (x, y, size, angle) in enumerate(path):
+            corners = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]]) * size / 2
+            cos, sin = torch.tensor(angle).cos(), torch.tensor(angle).sin()
+            turned = corners @ torch.stack([torch.stack([cos, sin]), torch.stack([-sin, cos])])
+            points = [(side * (0.5 + x + a), side * (0.5 + y + b)) for a, b in turned.tolist()]
+            shade = round(220 * (1 - f / max(1, len(path) - 1)))
+            pen.line([*points, points[0]], fill=(shade, shade, 255 - (255 - shade) // 3))
+            pen.line([points[0], points[1]], fill=(255, shade, shade), width=2)  # the top, in red
+        pictures.append(picture)
+    return pictures
