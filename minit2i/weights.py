@@ -44,6 +44,7 @@ NETWORKS = {  # name of a weights file -> the network and its sizes
     "planner": (Planner, PlannerConfig),
     "video": (TemporalLayers, TemporalConfig),
     "caption": (Captioner, CaptionerConfig),
+    "caption-blind": (Captioner, CaptionerConfig),
     "judge": (Judge, JudgeConfig),
     "judge-fashion": (Judge, JudgeConfig),
 }

@@ -14,7 +14,7 @@ from minit2i.scenes import STYLES
 DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = (
     "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
-    "inpaint", "reader", "sketch", "planner", "video", "caption", "judge", "judge-fashion",
+    "inpaint", "reader", "sketch", "planner", "video", "caption", "caption-blind", "judge", "judge-fashion",
 )  # fmt: skip
 
 

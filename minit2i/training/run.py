@@ -42,6 +42,7 @@ RECIPES = {
     "planner": PlannerRecipe(),
     "video": VideoRecipe(),
     "caption": CaptionRecipe(),
+    "caption-blind": CaptionRecipe(blind=True),
     "judge": JudgeRecipe(),
     "judge-fashion": ClothesJudgeRecipe(),
 }
