@@ -9,6 +9,7 @@ import hashlib
 import math
 import random
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -126,12 +127,15 @@ def turned(scene: Scene, angle: float, size: int) -> Image.Image:
     """The scene, turned clockwise about its middle."""
     ground, side = tuple(PAINTS["backgrounds"][scene.background]), 3 * size
     left, top = (0.5 + scene.x) * side, (0.5 + scene.y) * side
-    large = render(replace(scene, x=0.0, y=0.0), side)
+    large = _large(replace(scene, x=0.0, y=0.0), side)
     # Place p of the frame shows  middle + R(-angle) (p - middle - (x, y))  of the picture
     cos, sin = math.cos(angle), math.sin(angle)
     look = cos, sin, side / 2 - cos * left - sin * top, -sin, cos, side / 2 + sin * left - cos * top
     bicubic = Image.Resampling.BICUBIC
     return large.transform(large.size, Image.Transform.AFFINE, look, bicubic, fillcolor=ground).reduce(3)
+
+
+_large = lru_cache(maxsize=1)(render)  # all frames of a clip that only turns are made from one picture
 
 
 def moving_caption(moving: Moving, rng: random.Random) -> str:

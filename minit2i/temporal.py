@@ -1,14 +1,15 @@
 """Layers along time: a denoiser of pictures, which stays as it is, becomes one of clips.
 
 Each frame goes through the picture denoiser as before. After each of its blocks stand two new layers: one
-looks at its own frame and is told how far that is turned, one looks at the same place in all frames. Both
-give zero at first: so training begins with the picture denoiser, frame by frame.
-Paper: Guo et al. 2023 (AnimateDiff).
+looks at its own frame and is told how far that is turned, one looks at the same part of the scene in all
+frames. Both give zero at first: so training begins with the picture denoiser, frame by frame.
+Papers: Guo et al. 2023 (AnimateDiff), Geyer et al. 2023 (TokenFlow, features carried along with what moves).
 
 Shapes: B clips, F frames of each, C channels, H W height and width; frames of all clips stand in one row,
 (B F, C, H, W), clip by clip.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from .clip import Text
 from .layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding
+from .poses import UPRIGHT, reposed
 from .scenes import FRAMES
 from .unet import UNet
 
@@ -44,16 +46,20 @@ class AlongTime(nn.Module):
         nn.init.zeros_(self.attention.out.weight)
         nn.init.zeros_(self.attention.out.bias)
 
-    def forward(self, x: Tensor, turned: Tensor, frames: int) -> Tensor:
-        """x: (B F, C, H, W); turned: (B F, embedding), see `TemporalLayers.turn`. Returns the same shape."""
+    def forward(self, x: Tensor, turned: Tensor, poses: Tensor, moments: Tensor) -> Tensor:
+        """x: (B F, C, H, W); turned: (B F, embedding), see `TemporalLayers.turn`; poses: (B F, POSE);
+        moments: (F,), when each frame is. Returns the same shape as x."""
         x = self.within(x, turned)
-        _, C, H, W = x.shape
+        (_, C, H, W), frames = x.shape, len(moments)
+        # An eye is elsewhere in each frame. Carried over to one pose, it is at the same place in all of them
+        upright = torch.tensor(UPRIGHT, device=x.device).expand_as(poses)
+        still = reposed(self.norm(x), poses, upright)
         # Attention runs along time: every place of every clip is a sequence of its own, (B H W, F, C)
-        rows = self.norm(x).view(-1, frames, C, H * W).permute(0, 3, 1, 2).reshape(-1, frames, C)
+        rows = still.view(-1, frames, C, H * W).permute(0, 3, 1, 2).reshape(-1, frames, C)
         # Without positions, attention could not tell the order: frames shuffled give answers shuffled
-        places = timestep_embedding(torch.arange(frames, device=x.device), C)
-        added = self.attention(rows + places)
-        return x + added.view(-1, H * W, frames, C).permute(0, 2, 3, 1).reshape(x.shape)
+        added = self.attention(rows + timestep_embedding(moments, C))
+        added = added.view(-1, H * W, frames, C).permute(0, 2, 3, 1).reshape(x.shape)
+        return x + reposed(added, upright, poses)
 
 
 class TemporalLayers(nn.Module):
@@ -73,9 +79,11 @@ class TemporalLayers(nn.Module):
 class ClipDenoiser(nn.Module):
     """A picture denoiser with layers along time."""
 
-    def __init__(self, denoiser: UNet, layers: TemporalLayers, frames: int = FRAMES):
+    def __init__(self, denoiser: UNet, layers: TemporalLayers, moments: Sequence[int] = range(FRAMES)):
+        """moments: when the frames are that it is given; a clip need not be whole."""
         super().__init__()
-        self.denoiser, self.layers, self.frames = denoiser, layers, frames
+        self.denoiser, self.layers = denoiser, layers
+        self.register_buffer("moments", torch.tensor(moments), persistent=False)
         self.config, self.prediction = denoiser.config, denoiser.prediction
 
     def forward(self, x_t: Tensor, t: Tensor, text: Text, layout: Tensor, angle: Tensor) -> Tensor:
@@ -85,25 +93,27 @@ class ClipDenoiser(nn.Module):
         A single frame has no other to look at: it gets what the picture denoiser says.
         """
         net, layers = self.denoiser, self.layers
-        if self.frames == 1:
+        if len(self.moments) == 1:
             return net(x_t, t, text, layout)
         embedding = net.embed(t, text, layout)
         turned = layers.turn(torch.cat([embedding, angle.sin()[:, None], 1 - angle.cos()[:, None]], dim=1))
-        x = net.entered(x_t, layout)
-        # The denoiser is told where each place lies in an upright frame; what is turned lies otherwise
+        poses = torch.cat([layout[:, -3:], angle[:, None]], dim=1)
+        x = net.entered(x_t, layout, angle=angle)
+        # The denoiser is told by waves which part of the scene each place is, so the ears turn with the head;
+        # these say where in the frame it is as well, since light does not turn
         waves = [frame_waves(layout[:, -3:], *x.shape[2:], by) for by in (None, angle)]
         x = x + layers.waves(torch.cat(waves, dim=1))
         along = iter(layers.along)
         skips = [x]
         for block in net.down:
             x, seen = block(x, embedding, text)
-            x = next(along)(x, turned, self.frames)
+            x = next(along)(x, turned, poses, self.moments)
             skips += [*seen[:-1], x]
-        x = next(along)(net.middle(x, embedding), turned, self.frames)
+        x = next(along)(net.middle(x, embedding), turned, poses, self.moments)
         for block in net.up:
             x = block(x, skips, embedding, text)
             if block.upsample is None:
-                x = next(along)(x, turned, self.frames)
+                x = next(along)(x, turned, poses, self.moments)
             else:  # it ends by making four copies of each place: one of them is enough to look at
-                x = block.upsample(next(along)(x[..., ::2, ::2], turned, self.frames))
+                x = block.upsample(next(along)(x[..., ::2, ::2], turned, poses, self.moments))
         return net.finished(x, x_t)

@@ -22,6 +22,7 @@ from .files import WEIGHTS
 from .guidance import guided
 from .motion import MOTIONS, path_from, path_within
 from .planner import Planner, from_unit
+from .poses import moving_noise
 from .reader import Reader
 from .reading import read, said
 from .samplers import sample
@@ -129,7 +130,7 @@ class Animator:
         """
         F = paths.shape[1]
         t2i, (layout, angle) = self.t2i, layouts_on(paths, styles)
-        net = ClipDenoiser(t2i.denoiser, self.layers, F).eval()
+        net = ClipDenoiser(t2i.denoiser, self.layers, range(F)).eval()
         drawer = TextToImage(t2i.clip, t2i.tokenizer, net, None, None, t2i.autoencoder)
         around = None
         if first is not None:
@@ -137,7 +138,10 @@ class Animator:
             later = torch.arange(len(known), device=known.device).view(-1, 1, 1, 1) % F > 0
             around = keeping(known, later.float())
         each = [prompt for prompt in prompts for _ in range(F)]
-        drawn = drawer.draw(each, layout=layout, told={"angle": angle}, around=around, **settings)
+        config, generator = net.config, torch.Generator().manual_seed(settings.get("seed", 0))
+        noise = moving_noise(paths, (config.channels, *2 * [config.picture_size]), generator)
+        settings |= {"layout": layout, "told": {"angle": angle}, "around": around, "noise": noise}
+        drawn = drawer.draw(each, **settings)
         clips = drawn.unflatten(0, (-1, F))
         if first is not None:
             clips[:, 0] = first.to(clips)

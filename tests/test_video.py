@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from minit2i import scenes
 from minit2i.layers import frame_waves
-from minit2i.measure.video import exam, measure_clips, motion_of, moved, stilled
+from minit2i.measure.video import exam, measure_clips, motion_of, stilled
 from minit2i.motion import (
     HELD_OUT_MOTIONS,
     MOTIONS,
@@ -28,6 +28,7 @@ from minit2i.motion import (
 )
 from minit2i.pictures import to_float, to_tensor
 from minit2i.planner import Planner, PlannerConfig, from_unit, to_unit
+from minit2i.poses import moving_noise, reposed
 from minit2i.render import render
 from minit2i.scenes import FRAMES, POSE, draw_scene
 from minit2i.temporal import ClipDenoiser, TemporalConfig, TemporalLayers
@@ -119,16 +120,44 @@ def test_a_clip_of_nothing_shows_no_motion():
     assert motion_of(torch.zeros(FRAMES, 3, 64, 64)) not in MOTIONS
 
 
-def test_moving_a_picture_moves_it():
-    picture = torch.zeros(1, 1, 64, 64)
+# ---- Carried along ----
+
+
+def test_a_picture_carried_to_another_pose_moves_turns_and_grows():
+    picture, middle = torch.zeros(1, 1, 64, 64), torch.tensor([[0.0, 0, 1, 0]])
     picture[..., 16:32, 16:32] = 1
-    there = moved(picture, torch.tensor([[0.25, 0, 1, 0]]), torch.zeros(2))
+    there = reposed(picture, middle, torch.tensor([[0.25, 0, 1, 0]]))
     assert_close(there[..., 16:32, 32:48], torch.ones(1, 1, 16, 16))
     assert there.sum() == 256
-    turned = moved(picture, torch.tensor([[0, 0, 1, torch.pi / 2]]), torch.zeros(2))  # clockwise
+    turned = reposed(picture, middle, torch.tensor([[0, 0, 1, torch.pi / 2]]))  # clockwise
     assert turned[..., 16:32, 32:48].mean() > 0.9
-    larger = moved(picture, torch.tensor([[0, 0, 1.5, 0]]), torch.tensor([-0.125, -0.125]))
+    where = torch.tensor([[-0.125, -0.125, 1, 0]])
+    larger = reposed(picture, where, where * torch.tensor([1, 1, 1.5, 1]))
     assert larger.sum().item() == pytest.approx(576, rel=0.05)
+
+
+def test_there_and_back_again_is_where_it_was():
+    soft = torch.nn.functional.avg_pool2d(torch.randn(8, 3, 64, 64), 9, 1, 4)
+    had, wanted = (
+        torch.tensor([0.1, 0, 0.6, 0]).expand(8, -1),
+        torch.tensor([-0.1, 0.05, 0.7, 2]).expand(8, -1),
+    )
+    back = reposed(reposed(soft, had, wanted), wanted, had)
+    middle = (..., slice(26, 38), slice(33, 45))
+    assert (back - soft)[middle].abs().mean() < 0.25 * soft[middle].abs().mean()
+
+
+def test_noise_moves_with_the_scene_and_stays_noise():
+    poses = torch.tensor([[0, 0, 0.8, 0], [0.25, 0, 0.8, 0], [0, 0, 0.8, torch.pi / 2], [0.1, 0.1, 0.6, 1]])
+    noise = moving_noise(poses.expand(200, -1, -1), (3, 16, 16), Generator().manual_seed(0)).unflatten(
+        0, (-1, 4)
+    )
+    still, right, turned, _ = noise.unbind(1)
+    assert torch.equal(right[..., 4:], still[..., :-4])
+    assert_close(turned, torch.rot90(still, -1, (2, 3)))  # clockwise
+    assert noise.mean(dim=(0, 2, 3, 4)).abs().max() < 0.02
+    assert_close(noise.std(dim=(0, 2, 3, 4)), torch.ones(4), atol=0.02, rtol=0)
+    assert not torch.equal(noise[0], noise[1])  # each clip has its own
 
 
 def test_what_moves_stands_still_once_its_motion_is_undone():
@@ -183,8 +212,8 @@ def learnt(layers: TemporalLayers) -> TemporalLayers:
 
 
 def test_new_layers_change_nothing(denoiser, layers, given):
-    alone = denoiser(*given[:4])
-    assert torch.equal(alone, ClipDenoiser(denoiser, layers)(*given))
+    *told, angle = given
+    assert torch.equal(denoiser(*told), ClipDenoiser(denoiser, layers)(*told, 0 * angle))
 
 
 def test_clips_do_not_see_each_other_but_frames_do(denoiser, layers, given):
@@ -207,9 +236,7 @@ def test_the_order_of_frames_matters(denoiser, layers, given):
 
 def test_a_single_frame_is_what_the_picture_denoiser_draws(denoiser, layers, given):
     x_t, t, text, layout, angle = given
-    assert torch.equal(
-        ClipDenoiser(denoiser, learnt(layers), frames=1)(*given), denoiser(x_t, t, text, layout)
-    )
+    assert torch.equal(ClipDenoiser(denoiser, learnt(layers), [0])(*given), denoiser(x_t, t, text, layout))
 
 
 def test_the_layers_alone_learn(denoiser, layers, given):

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -14,6 +13,7 @@ from minit2i.fit import fit_psnr
 from minit2i.judge import Judge, verdicts
 from minit2i.motion import FRAMES, MOTIONS, Moving, clip_of, draw_moving, motion_like, said_to_move
 from minit2i.pictures import to_float
+from minit2i.poses import UPRIGHT, reposed
 from minit2i.scenes import Scene
 from minit2i.video import Animator, plan, starts
 
@@ -45,24 +45,6 @@ def outlines(clip: Tensor) -> Tensor:
     return ((clip - ground).abs().amax(dim=1, keepdim=True) > 0.3).float()
 
 
-def moved(pictures: Tensor, poses: Tensor, middle: Tensor) -> Tensor:
-    """Pictures (F, C, S, S), each moved by (x, y), grown by a factor and turned by an angle about a point.
-
-    poses: (F, 4), x, y, factor, angle; middle: (2,), x and y, fractions of the frame from its middle. What
-    comes in from outside is what is at the edge.
-    """
-    x, y, factor, angle = poses.T
-    cos, sin = angle.cos() / factor, angle.sin() / factor
-    # Places run from -1 to 1: p shows  m + R(-angle) / factor (p - m - shift)
-    m = 2 * middle
-    to = m + 2 * torch.stack([x, y], dim=1)
-    left = m[0] - (cos * to[:, 0] + sin * to[:, 1])
-    top = m[1] - (-sin * to[:, 0] + cos * to[:, 1])
-    rows = torch.stack([torch.stack([cos, sin, left], 1), torch.stack([-sin, cos, top], 1)], dim=1)
-    grid = F.affine_grid(rows, list(pictures.shape), align_corners=False)
-    return F.grid_sample(pictures, grid, align_corners=False, padding_mode="border")
-
-
 def candidates() -> tuple[list[str], Tensor]:
     """Every motion at three widths: their names, and what each does to the first frame, (m, F, 4)."""
     names, poses = [], []
@@ -84,8 +66,10 @@ def motion_of(clip: Tensor) -> str:
     middle = ((low + high) / 2 / shapes.shape[-1] - 0.5).flip(0)  # x and y
     names, poses = candidates()
     agree = []
+    where = torch.tensor([*middle.tolist(), 0, 0])
+    first, shape = where + torch.tensor([0, 0, 1, 0]), shapes[:1].expand(len(shapes), -1, -1, -1)
     for pose in poses:
-        guess = moved(shapes[:1].expand(len(shapes), -1, -1, -1), pose, middle)
+        guess = reposed(shape, first.expand_as(pose), where + pose)
         both = torch.minimum(guess, shapes).sum(dim=(1, 2, 3))
         either = torch.maximum(guess, shapes).sum(dim=(1, 2, 3)).clamp(min=1)
         agree.append((both / either).mean())
@@ -98,19 +82,14 @@ def motion_of(clip: Tensor) -> str:
 def stilled(clip: Tensor, path: Tensor, onto: Tensor | None = None) -> Tensor:
     """The frames (F, 3, S, S) with their motion undone, in one pose (POSE,), that of the first frame if none
     is given: all alike, if nothing but motion happens."""
-    first, frames = path[0] if onto is None else onto, []
-    for frame, pose in zip(clip, path, strict=True):
-        factor = first[2] / pose[2]
-        shift = torch.cat([first[:2] - pose[:2], factor[None], -(pose[3] - first[3])[None]])
-        frames.append(moved(frame[None], shift[None], pose[:2]))
-    return torch.cat(frames)
+    return reposed(clip, path, (path[0] if onto is None else onto).expand_as(path))
 
 
 def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Moving]) -> dict:
     """The marks of clips (n, F, 3, 64, 64) of scenes, drawn on paths (n, F, POSE)."""
     pairs = list(zip(clips, paths, strict=True))
     still = torch.stack([stilled(clip, path) for clip, path in pairs])
-    onto = torch.tensor([0.0, 0.0, 0.84, 0.0])  # as still pictures are, which the judge knows
+    onto = torch.tensor(UPRIGHT)  # as still pictures are, which the judge knows
     each = [moving.scene for moving in scenes for _ in range(clips.shape[1])]
     right = verdicts(judge, torch.cat([stilled(clip, path, onto) for clip, path in pairs]), each)
     worn = (right["animal"] & right["headwear"] & right["colour"]).view(len(clips), -1)

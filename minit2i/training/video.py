@@ -1,5 +1,6 @@
 """How clips are learnt: the planner which path words ask for, the layers along time how frames agree."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +24,7 @@ from minit2i.motion import (
 )
 from minit2i.pictures import to_float, to_pil
 from minit2i.planner import Planner, PlannerConfig, to_unit
+from minit2i.poses import moving_noise
 from minit2i.scenes import draw_scene
 from minit2i.temporal import ClipDenoiser, TemporalConfig, TemporalLayers
 from minit2i.text2image import TextToImage
@@ -37,14 +39,15 @@ from .denoiser import DenoiserRecipe
 from .recipe import Recipe
 
 
-def new_moving(count: int, generator: Generator) -> list[Moving]:
-    """Moving scenes of the training split that no one has drawn before. A quarter begin as still pictures do,
-    for clips that begin with one, and may leave the frame."""
+def new_moving(count: int, generator: Generator, spinning: int = 0) -> list[Moving]:
+    """Moving scenes of the training split that no one has drawn before; so many of them, at least, spin. A
+    quarter begin as still pictures do, for clips that begin with one, and may leave the frame."""
     rng, scenes = python_rng(generator), []
-    for seed in torch.randint(2**62, (count,), generator=generator).tolist():
-        moving = draw_moving(seed, 0)
+    for i, seed in enumerate(torch.randint(2**62, (count,), generator=generator).tolist()):
+        drawn = ((index, draw_moving(seed, index)) for index in itertools.count())
+        index, moving = next(pair for pair in drawn if i >= spinning or pair[1].motion == "spinning")
         if rng.random() < 0.25:
-            start = draw_scene(seed, 0)
+            start = draw_scene(seed, index)
             motion = motion_like(moving.motion, rng.random())
             moving = Moving(start, moving.motion, path_from(start.x, start.y, start.size, motion))
         scenes.append(moving)
@@ -85,11 +88,18 @@ class PlannerRecipe(Recipe):
 
 @dataclass(frozen=True)
 class VideoRecipe(Recipe):
-    """The layers along time alone learn; the denoiser between them is frozen. batch: clips a step."""
+    """The layers along time alone learn; the denoiser between them is frozen.
 
-    batch: int = 4
-    minutes: float = 50
+    batch: clips a step; frames: how many of each clip. Many clips in part teach more than few whole ones,
+    since the frames of a clip are much alike. spinning: how many of the clips spin, beside those that happen
+    to: a head upside down is what the denoiser has never seen.
+    """
+
+    batch: int = 8
+    minutes: float = 80
     lr: float = 2e-3
+    frames: int = 8
+    spinning: int = 3
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder", "denoiser")
 
     def load_data(self, folder: str | Path) -> TextToImage:
@@ -102,18 +112,21 @@ class VideoRecipe(Recipe):
 
     def loss(self, model: TemporalLayers, data: TextToImage, generator: Generator) -> Tensor:
         rng, on = python_rng(generator), device_of(model)
-        scenes = new_moving(self.batch, generator)
+        scenes = new_moving(self.batch, generator, self.spinning)
+        moments = sorted(rng.sample(range(FRAMES), self.frames))
         captions = drop_captions([moving_caption(moving, rng) for moving in scenes], rng)
+        scenes = [moving._replace(path=moving.path[moments]) for moving in scenes]
         pixels = torch.from_numpy(np.concatenate([clip_of(moving) for moving in scenes]))
         with torch.no_grad():
             x_0 = data.encode_pictures(to_float(pixels.permute(0, 3, 1, 2)).to(on))
-            text = data.encode(captions).repeated(FRAMES)
+            text = data.encode(captions).repeated(self.frames)
         paths = torch.tensor(np.stack([m.path for m in scenes]), dtype=torch.float32)
         styles = torch.tensor([m.scene.layout() for m in scenes])[:, :-3]
         layout, angle = (part.to(on) for part in layouts_on(paths, styles))
-        net = ClipDenoiser(data.denoiser, model)
-        t = data.schedule.random_t(self.batch, generator, DenoiserRecipe.bell).repeat_interleave(FRAMES)
-        settings = {"t": t, "layout": layout, "angle": angle}
+        net = ClipDenoiser(data.denoiser, model, moments).to(on)
+        t = data.schedule.random_t(self.batch, generator, DenoiserRecipe.bell).repeat_interleave(self.frames)
+        eps = moving_noise(paths, tuple(x_0.shape[1:]), generator)
+        settings = {"t": t, "eps": eps, "layout": layout, "angle": angle}
         return denoising_loss(net, data.schedule, x_0, text, generator, DenoiserRecipe.weighting, **settings)
 
     @torch.no_grad()
