@@ -130,10 +130,11 @@ class Lesson(NamedTuple):
 
 def caption_loss(model: Captioner, picture: Tensor, lesson: Lesson) -> Tensor:
     """How surprised the model is by each token of the answers: the mean cross-entropy, a scalar."""
-    x, _, _ = model.read(picture, lesson.ids[:, :-1])
+    ids = lesson.ids.to(picture.device)
+    x, _, _ = model.read(picture, ids[:, :-1])
     # Column i is guessed by what stands at column i - 1
     logits = model.next(x[lesson.rows, lesson.columns - 1])
-    return F.cross_entropy(logits.float(), lesson.ids[lesson.rows, lesson.columns])
+    return F.cross_entropy(logits.float(), ids[lesson.rows, lesson.columns])
 
 
 # ---- Writing ----

@@ -66,7 +66,8 @@ def tiny_weights(tmp_path_factory):
     captioner = Captioner(
         CaptionerConfig(tokenizer.vocabulary, width=16, depth=1, heads=2, picture_width=width)
     )
-    for name, model in {"planner": planner, "video": layers, "caption": captioner}.items():
+    made = {"planner": planner, "video": layers, "caption": captioner, "caption-blind": captioner}
+    for name, model in made.items():
         weights.save_model(folder / f"{name}.safetensors", model, {"name": name})
     weights.save_model(folder / "sketch.safetensors", Branch.of(denoiser), {"name": "sketch"})
     reader = Reader(ReaderConfig(token_width=width, hidden=8))

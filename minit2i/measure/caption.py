@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from minit2i.caption import DESCRIBE, Captioner, write
 from minit2i.captions import full_caption
-from minit2i.device import device
 from minit2i.judge import Judge, verdicts
 from minit2i.pictures import to_float
 from minit2i.questions import BEYOND_HELD_OUT, QUESTIONS, Asked, ask, beyond, unseen_things
@@ -48,7 +47,7 @@ def answers(model: Captioner, tokenizer, tokens: Tensor, asked: list[Asked]) -> 
 
 
 def measure_captions(
-    talker: Talker, judge: Judge, n: int, seed: int, split: str = "held_out", blind: Captioner | None = None
+    talker: Talker, blind: Captioner, judge: Judge, n: int, seed: int, split: str = "held_out"
 ) -> dict:
     """Captions of n scenes; answers to n questions, also with the pictures shuffled, and of a model that was
     trained without pictures; captions of drawn pictures, and pictures drawn from captions.
@@ -76,10 +75,11 @@ def measure_captions(
     asked = exam(max(n, 26), split)
     tokens = torch.cat([talker.look(part) for part in pictures_of(asked).split(100)])
     shuffled = tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))]
-    given = {"answers": answers(model, tokenizer, tokens, asked)}
-    given["answers, pictures shuffled"] = answers(model, tokenizer, shuffled, asked)
-    if blind is not None:
-        given["answers, blind"] = answers(blind.to(device()), tokenizer, torch.zeros_like(tokens), asked)
+    given = {
+        "answers": answers(model, tokenizer, tokens, asked),
+        "answers, pictures shuffled": answers(model, tokenizer, shuffled, asked),
+        "answers, blind": answers(blind, tokenizer, torch.zeros_like(tokens), asked),
+    }
     right = {
         name: torch.tensor([text == one.answer for text, one in zip(texts, asked, strict=True)])
         for name, texts in given.items()

@@ -58,7 +58,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
         "extended": measure_seams(editor, max(1, n // 40), seed),
         "sketches": measure_sketches(sketcher, editor, judge, max(50, n // 4), seed),
         "clips": measure_video(animator, judge, max(4, n // 4), seed),
-        "told": measure_captions(talker, judge, n, seed),
+        "told": measure_captions(talker, load_model("caption-blind", folder), judge, n, seed),
     }, sheet
 
 
@@ -138,6 +138,7 @@ def print_clips(clips: dict, line: Callable[[str, dict], None]) -> None:
         line(f"{name}: motion as said", entry["motion"])
         line(f"{name}: right in every frame", entry["every_frame"])
         notes = [f"right in {100 * entry['frames']:.1f} % of frames", f"flicker {entry['flicker']:.4f}"]
+        notes.append(f"in the background {entry['background']:.4f}")
         if entry.get("fit"):
             notes.append(f"fit {entry['fit']['median']:.1f} dB (median), n = {entry['fit']['n']}")
         print(f"    {'; '.join(notes)}")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -79,6 +80,15 @@ def motion_of(clip: Tensor) -> str:
 # ---- What is in it, and does it flicker? ----
 
 
+def background_change(clip: Tensor) -> float:
+    """How much a clip (F, 3, S, S) changes from frame to frame where nothing moves: the mean over places that
+    are background in both frames, three pixels around what moves left out."""
+    moving = F.max_pool2d(outlines(clip), 7, stride=1, padding=3)
+    outside = 1 - torch.maximum(moving[1:], moving[:-1])
+    change = (clip.diff(dim=0).abs() * outside).sum() / (3 * outside.sum()).clamp(min=1)
+    return change.item()
+
+
 def stilled(clip: Tensor, path: Tensor, onto: Tensor | None = None) -> Tensor:
     """The frames (F, 3, S, S) with their motion undone, in one pose (POSE,), that of the first frame if none
     is given: all alike, if nothing but motion happens."""
@@ -100,6 +110,7 @@ def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Movin
         "every_frame": share(worn.all(dim=1)),
         "frames": worn.float().mean().item(),
         "flicker": change,
+        "background": float(np.mean([background_change(clip) for clip in clips])),
     }
 
 

@@ -63,8 +63,7 @@ class CaptionRecipe(Recipe):
         else:
             with torch.no_grad():
                 picture = data.clip.image.tokens(soften(pictures_of(asked).to(on), generator))
-        lesson = as_lesson(data.tokenizer, asked)
-        return caption_loss(model, picture, Lesson(lesson.ids.to(on), lesson.rows, lesson.columns))
+        return caption_loss(model, picture, as_lesson(data.tokenizer, asked))
 
     def note(self, data: CaptionData) -> dict:
         return {"blind": self.blind}
