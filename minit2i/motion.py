@@ -114,12 +114,15 @@ def moving_so(scene: Scene, motion: str, rng: random.Random) -> Moving:
 def clip_of(moving: Moving, size: int = 64) -> np.ndarray:
     """All frames of a moving scene: uint8 (FRAMES, size, size, 3)."""
     frames = np.empty((len(moving.path), size, size, 3), np.uint8)
+    turns = moving.path[
+        :, 3
+    ].any()  # then all frames are drawn in the same way, or the first would be crisper
     for f, (x, y, scale, angle) in enumerate(moving.path.tolist()):
         scene = replace(moving.scene, x=x, y=y, size=scale)
         if f and (moving.path[f] == moving.path[f - 1]).all():
             frames[f] = frames[f - 1]
         else:
-            frames[f] = turned(scene, angle, size) if angle else render(scene, size)
+            frames[f] = turned(scene, angle, size) if turns else render(scene, size)
     return frames
 
 

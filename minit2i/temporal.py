@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from .clip import Text
+from .device import device_of
 from .layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding
-from .poses import UPRIGHT, reposed
-from .scenes import FRAMES
+from .poses import reposed
+from .scenes import FRAMES, UPRIGHT
 from .unet import UNet
 
 
@@ -52,7 +53,7 @@ class AlongTime(nn.Module):
         x = self.within(x, turned)
         (_, C, H, W), frames = x.shape, len(moments)
         # An eye is elsewhere in each frame. Carried over to one pose, it is at the same place in all of them
-        upright = torch.tensor(UPRIGHT, device=x.device).expand_as(poses)
+        upright = torch.tensor(UPRIGHT)
         still = reposed(self.norm(x), poses, upright)
         # Attention runs along time: every place of every clip is a sequence of its own, (B H W, F, C)
         rows = still.view(-1, frames, C, H * W).permute(0, 3, 1, 2).reshape(-1, frames, C)
@@ -83,7 +84,7 @@ class ClipDenoiser(nn.Module):
         """moments: when the frames are that it is given; a clip need not be whole."""
         super().__init__()
         self.denoiser, self.layers = denoiser, layers
-        self.register_buffer("moments", torch.tensor(moments), persistent=False)
+        self.register_buffer("moments", torch.tensor(moments, device=device_of(denoiser)), persistent=False)
         self.config, self.prediction = denoiser.config, denoiser.prediction
 
     def forward(self, x_t: Tensor, t: Tensor, text: Text, layout: Tensor, angle: Tensor) -> Tensor:

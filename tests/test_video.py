@@ -86,7 +86,9 @@ def test_the_first_frame_is_the_scene_as_it_is_drawn():
     for i in range(10):
         moving = draw_moving(3, i)
         frame = clip_of(moving)[0].astype(float)
-        assert np.abs(frame - np.asarray(render(moving.scene))).mean() < 1e-3
+        assert np.abs(frame - np.asarray(render(moving.scene))).mean() < (
+            2 if moving.path[:, 3].any() else 1e-3
+        )
 
 
 def test_a_turned_scene_is_turned_clockwise_about_its_middle():
@@ -148,16 +150,20 @@ def test_there_and_back_again_is_where_it_was():
 
 
 def test_noise_moves_with_the_scene_and_stays_noise():
-    poses = torch.tensor([[0, 0, 0.8, 0], [0.25, 0, 0.8, 0], [0, 0, 0.8, torch.pi / 2], [0.1, 0.1, 0.6, 1]])
+    poses = torch.tensor(
+        [[0, 0, 0.9, 0], [0.25, -0.5, 0.9, 0], [0, 0, 0.9, torch.pi / 2], [0.1, 0.1, 0.6, 0]]
+    )
     noise = moving_noise(poses.expand(200, -1, -1), (3, 16, 16), Generator().manual_seed(0)).unflatten(
         0, (-1, 4)
     )
-    still, right, turned, _ = noise.unbind(1)
-    assert torch.equal(right[..., 4:], still[..., :-4])
+    still, moved, turned, _ = noise.unbind(1)
+    assert torch.equal(moved[..., :8, 4:], still[..., 8:, :-4])  # to the right and up
     assert_close(turned, torch.rot90(still, -1, (2, 3)))  # clockwise
+    assert not torch.equal(noise[0], noise[1])  # each clip has its own
     assert noise.mean(dim=(0, 2, 3, 4)).abs().max() < 0.02
     assert_close(noise.std(dim=(0, 2, 3, 4)), torch.ones(4), atol=0.02, rtol=0)
-    assert not torch.equal(noise[0], noise[1])  # each clip has its own
+    alike = (noise[..., 1:] * noise[..., :-1]).mean(dim=(0, 2, 3, 4))
+    assert alike.abs().max() < 0.02  # neighbours know nothing of each other
 
 
 def test_what_moves_stands_still_once_its_motion_is_undone():

@@ -14,8 +14,8 @@ from minit2i.fit import fit_psnr
 from minit2i.judge import Judge, verdicts
 from minit2i.motion import FRAMES, MOTIONS, Moving, clip_of, draw_moving, motion_like, said_to_move
 from minit2i.pictures import to_float
-from minit2i.poses import UPRIGHT, reposed
-from minit2i.scenes import Scene
+from minit2i.poses import reposed
+from minit2i.scenes import UPRIGHT, Scene
 from minit2i.video import Animator, plan, starts
 
 from .shares import REAL_SEED, quantiles, share
@@ -59,7 +59,7 @@ def candidates() -> tuple[list[str], Tensor]:
 def motion_of(clip: Tensor) -> str:
     """Which motion a clip (F, 3, S, S) shows: the one that carries the first frame's outline to where the
     others are. It is turned and grown about the middle of that outline."""
-    shapes = outlines(clip)
+    shapes = outlines(clip.cpu())
     places = shapes[0, 0].nonzero()
     if not len(places):
         return "nothing to be seen"
@@ -70,7 +70,7 @@ def motion_of(clip: Tensor) -> str:
     where = torch.tensor([*middle.tolist(), 0, 0])
     first, shape = where + torch.tensor([0, 0, 1, 0]), shapes[:1].expand(len(shapes), -1, -1, -1)
     for pose in poses:
-        guess = reposed(shape, first.expand_as(pose), where + pose)
+        guess = reposed(shape, first, where + pose)
         both = torch.minimum(guess, shapes).sum(dim=(1, 2, 3))
         either = torch.maximum(guess, shapes).sum(dim=(1, 2, 3)).clamp(min=1)
         agree.append((both / either).mean())
@@ -92,7 +92,7 @@ def background_change(clip: Tensor) -> float:
 def stilled(clip: Tensor, path: Tensor, onto: Tensor | None = None) -> Tensor:
     """The frames (F, 3, S, S) with their motion undone, in one pose (POSE,), that of the first frame if none
     is given: all alike, if nothing but motion happens."""
-    return reposed(clip, path, (path[0] if onto is None else onto).expand_as(path))
+    return reposed(clip, path, path[0] if onto is None else onto)
 
 
 def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Moving]) -> dict:

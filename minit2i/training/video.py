@@ -1,7 +1,7 @@
 """How clips are learnt: the planner which path words ask for, the layers along time how frames agree."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,12 +44,13 @@ def new_moving(count: int, generator: Generator, spinning: int = 0) -> list[Movi
     quarter begin as still pictures do, for clips that begin with one, and may leave the frame."""
     rng, scenes = python_rng(generator), []
     for i, seed in enumerate(torch.randint(2**62, (count,), generator=generator).tolist()):
-        drawn = ((index, draw_moving(seed, index)) for index in itertools.count())
-        index, moving = next(pair for pair in drawn if i >= spinning or pair[1].motion == "spinning")
+        drawn = (draw_moving(seed, index) for index in itertools.count())
+        moving = next(one for one in drawn if i >= spinning or one.motion == "spinning")
         if rng.random() < 0.25:
-            start = draw_scene(seed, index)
-            motion = motion_like(moving.motion, rng.random())
-            moving = Moving(start, moving.motion, path_from(start.x, start.y, start.size, motion))
+            still = draw_scene(seed, 0)
+            x, y, size = still.x, still.y, still.size
+            path = path_from(x, y, size, motion_like(moving.motion, rng.random()))
+            moving = Moving(replace(moving.scene, x=x, y=y, size=size), moving.motion, path)
         scenes.append(moving)
     return scenes
 
@@ -96,7 +97,7 @@ class VideoRecipe(Recipe):
     """
 
     batch: int = 8
-    minutes: float = 80
+    minutes: float = 72
     lr: float = 2e-3
     frames: int = 8
     spinning: int = 3
