@@ -8,7 +8,7 @@ where networks are trained (training), measured (measure), used from the command
 STORY = (
     "errors", "files", "device", "pictures", "viz", "scenes", "captions", "clutter", "prompts", "render",
     "motion", "data", "tokenizer", "layers", "clip", "search", "schedule", "unet", "samplers", "guidance",
-    "upscaler", "autoencoder", "judge", "reader", "control", "planner", "temporal", "caption", "weights",
-    "text2image", "metrics", "fit", "reading", "attend", "fitted", "edit", "retouch", "sketch", "canvas",
-    "video", "questions", "talk",
+    "upscaler", "autoencoder", "judge", "reader", "control", "planner", "poses", "temporal", "caption",
+    "weights", "text2image", "metrics", "fit", "reading", "attend", "fitted", "edit", "retouch", "sketch",
+    "canvas", "video", "questions", "talk",
 )  # fmt: skip

@@ -79,7 +79,7 @@ def path_within(motion: np.ndarray, rng: random.Random) -> np.ndarray:
     room_for = motion[:, 2] * (1 + 0.3 * np.abs(np.sin(motion[:, 3])))
     x, y = motion[:, 0], motion[:, 1]
     # The largest start: size room_for_f / 2 + |where| <= 0.49 in every frame, with the path in the middle
-    largest = min(((0.98 - np.ptp(way)) / room_for.max() for way in (x, y)), default=0.9)
+    largest = min((0.98 - np.ptp(way)) / room_for.max() for way in (x, y))
     size = rng.uniform(0.93, 1) * min(0.94, max(0.5, largest))
     room, start = 0.49 - size * room_for / 2, []
     for way in (x, y):
@@ -90,7 +90,8 @@ def path_within(motion: np.ndarray, rng: random.Random) -> np.ndarray:
 
 def draw_moving(seed: int, index: int, split: str = "train") -> Moving:
     """Moving scene number `index`. In the training split no held-out scene and no held-out pair of animal and
-    motion occurs; in "held_out" every scene is one of the pairs, and else like those of training.
+    motion occurs; in "held_out" every scene is one of the pairs, and else like those of training; "all" has
+    both.
 
     Raises InputError for another split.
     """

@@ -60,8 +60,8 @@ class Block(nn.Module):
 class Planner(nn.Module):
     """A denoiser of motions that reads words.
 
-    It has a table of its own for what words mean: CLIP learnt from still pictures, and that words of movement
-    say nothing about those.
+    It has a table of its own for what words mean: CLIP learnt from still pictures, whose captions never speak
+    of movement.
     """
 
     def __init__(self, config: PlannerConfig):

@@ -1,8 +1,9 @@
 """Layers along time: a denoiser of pictures, which stays as it is, becomes one of clips.
 
-Each frame goes through the picture denoiser as before. After each of its blocks stand two new layers: one
-looks at its own frame and is told how far that is turned, one looks at the same part of the scene in all
-frames. Both give zero at first: so training begins with the picture denoiser, frame by frame.
+Each frame goes through the picture denoiser, whose waves are turned as far as the scene is. After each of its
+blocks stand two new layers: one looks at its own frame and is told how far that is turned, one looks at the
+same part of the scene in all frames. They give zero at first: so training begins with the picture denoiser,
+frame by frame.
 Papers: Guo et al. 2023 (AnimateDiff), Geyer et al. 2023 (TokenFlow, features carried along with what moves).
 
 Shapes: B clips, F frames of each, C channels, H W height and width; frames of all clips stand in one row,
@@ -27,7 +28,7 @@ from .unet import UNet
 class TemporalConfig:
     """Sizes of the layers. `widths`: channels after each block of the denoiser that they stand behind;
     `entry`: channels before the first; `told`: the width of the denoiser's embedding of time, words and
-    layout."""
+    layout; `embedding`: that of the same with the angle, which the layers within a frame are told."""
 
     widths: tuple[int, ...] = (64, 128, 128, 128, 64)
     entry: int = 64
@@ -64,7 +65,8 @@ class AlongTime(nn.Module):
 
 
 class TemporalLayers(nn.Module):
-    """All that is new, apart from the denoiser: one pair of layers behind each of its blocks."""
+    """All that is new, apart from the denoiser: one pair of layers behind each of its blocks, what they are
+    told of the angle (`turn`), and where each place lies in the scene, upright and turned (`waves`)."""
 
     def __init__(self, config: TemporalConfig):
         super().__init__()
@@ -89,7 +91,7 @@ class ClipDenoiser(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, text: Text, layout: Tensor, angle: Tensor) -> Tensor:
         """As the denoiser's, of frames (B F, C, H, W). layout: (B F, LAYOUT) and angle: (B F,), in radians,
-        say where the scene is in each frame, and how far it is turned.
+        say where the scene is in each frame, which may not be left to chance here, and how far it is turned.
 
         A single frame has no other to look at: it gets what the picture denoiser says.
         """

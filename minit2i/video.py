@@ -126,7 +126,8 @@ class Animator:
     ) -> Tensor:
         """The same on paths (B, F, POSE) and in styles (B, styles) that are given.
 
-        first: (B, 3, S, S), pictures that the clips begin with, as they are.
+        first: (B, 3, S, S), pictures that the clips begin with, as they are. The noise to begin with moves
+        along; a sampler that draws new noise in each step ("ddpm") draws it for each frame alone.
         """
         F = paths.shape[1]
         t2i, (layout, angle) = self.t2i, layouts_on(paths, styles)

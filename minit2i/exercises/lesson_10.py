@@ -75,9 +75,10 @@ def agree(a: Tensor, b: Tensor) -> float:
 
 
 OUTLINES = [(noise(5, 6 + i) > 0.2 * i).float() for i in range(3)]
+SMALLER = (noise(5, 6).flip(1) > 0.7).float()
 agree_test = compare(
     agree,
-    [(OUTLINES[0], OUTLINES[0].flip(1)), (OUTLINES[1], OUTLINES[1]), (OUTLINES[2], OUTLINES[2].flip(0))],
+    [(OUTLINES[0], SMALLER), (OUTLINES[1], OUTLINES[1]), (OUTLINES[2], OUTLINES[2].flip(0))],
     {
         "nothing ever agrees": lambda a, b: 0.0,
         "it is divided by the area of one of the two": lambda a, b: (
