@@ -27,10 +27,10 @@ UNKNOWN = "i cannot tell"
 
 @dataclass(frozen=True)
 class CaptionerConfig:
-    """Sizes of a captioner. `context`: the most tokens of a question with its answer."""
+    """Sizes of a captioner. `context`: the most tokens of a question with its answer, 64 + LONGEST."""
 
     vocabulary: int = 4096
-    context: int = 64
+    context: int = 104
     picture_tokens: int = 16
     picture_width: int = 160
     width: int = 144
@@ -39,7 +39,10 @@ class CaptionerConfig:
 
 
 class CausalBlock(nn.Module):
-    """A transformer block in which each token sees itself and what came before."""
+    """A transformer block in which each token sees itself and what came before.
+
+    Like that of layers.py, with what a cache and a look at the weights need.
+    """
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -119,7 +122,7 @@ class Captioner(nn.Module):
         return self.next(x), cache
 
 
-class Lesson(NamedTuple):
+class Batch(NamedTuple):
     """Questions with their answers in one row each, ids (B, L), and the places of all tokens of answers:
     their rows and columns, (n,) each."""
 
@@ -128,24 +131,18 @@ class Lesson(NamedTuple):
     columns: Tensor
 
 
-def caption_loss(model: Captioner, picture: Tensor, lesson: Lesson) -> Tensor:
+def caption_loss(model: Captioner, picture: Tensor, batch: Batch) -> Tensor:
     """How surprised the model is by each token of the answers: the mean cross-entropy, a scalar."""
-    ids = lesson.ids.to(picture.device)
+    ids = batch.ids.to(picture.device)
     x, _, _ = model.read(picture, ids[:, :-1])
     # Column i is guessed by what stands at column i - 1
-    logits = model.next(x[lesson.rows, lesson.columns - 1])
-    return F.cross_entropy(logits.float(), ids[lesson.rows, lesson.columns])
+    logits = model.next(x[batch.rows, batch.columns - 1])
+    return F.cross_entropy(logits.float(), ids[batch.rows, batch.columns])
 
 
 # ---- Writing ----
 
 LONGEST = 40  # tokens of an answer
-
-
-def read_out(model: Captioner, tokenizer: Tokenizer, question: str) -> list[int]:
-    """A question as ids: start, its tokens, end; cut where an answer would no longer fit."""
-    ids, room = tokenizer.encode(question), model.config.context - LONGEST
-    return ids if len(ids) <= room else [*ids[: room - 1], tokenizer.end]
 
 
 @torch.no_grad()
@@ -163,7 +160,7 @@ def write(
     more is bolder.
     """
     generator = Generator().manual_seed(seed)
-    ids = torch.tensor([read_out(model, tokenizer, question)] * len(picture), device=picture.device)
+    ids = torch.tensor([tokenizer.encode(question)] * len(picture), device=picture.device)
     logits, cache = model(picture, ids)
     written: list[list[int]] = [[] for _ in picture]
     done = torch.zeros(len(picture), dtype=torch.bool)
@@ -190,12 +187,12 @@ def write(
 def beam_search(
     model: Captioner, tokenizer: Tokenizer, picture: Tensor, question: str = DESCRIBE, width: int = 4
 ) -> list[tuple[str, float]]:
-    """The likeliest answers to one picture (1, P, W), with the logarithm of how likely each is.
+    """Likely answers to one picture (1, P, W), the likeliest first, with the logarithm of how likely each is.
 
     In each step every unfinished text goes on in all ways, and only the `width` likeliest are kept: what
-    begins well may end badly, and the other way round.
+    begins well may end badly, and the other way round. Without a cache, which is plainer here.
     """
-    start = read_out(model, tokenizer, question)
+    start = tokenizer.encode(question)
     beams: list[tuple[list[int], float]] = [([], 0.0)]
     finished: list[tuple[list[int], float]] = []
     for _ in range(LONGEST):
@@ -224,7 +221,7 @@ def looks(model: Captioner, tokenizer: Tokenizer, picture: Tensor, question: str
 
     Row i belongs to token i of the answer; it is where the model looked when it wrote that token.
     """
-    before = read_out(model, tokenizer, question)
+    before = tokenizer.encode(question)
     ids = torch.tensor([before + tokenizer.encode(answer)[1:-1]], device=picture.device)
     _, _, weights = model.read(picture, ids)
     P = picture.shape[1]

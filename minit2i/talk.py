@@ -23,19 +23,16 @@ from .files import WEIGHTS
 from .fitted import Fitted
 from .pictures import as_rgb, to_tensor
 from .reading import asked, read, said
+from .scenes import ANIMALS, BACKGROUNDS, COLOURS, EYEWEAR, HEADWEAR
 from .text2image import TextToImage
-from .tokenizer import words_of
 from .weights import find, load_model
+from .wishes import QUESTION, WISH, as_prompt, plainly
 
-QUESTION = re.compile(
-    r"^(describe|tell|say|whats|whos|(on|in) (which|what)|what|which|who|whose|where|when|why|how|is|are|"
-    r"does|do|did|has|have|can|could|will|would|was|were)\b"
+HELP = 'ask about the picture ("what is on its head?"), or say what to change ("make the hat red")'
+KNOWN = (
+    f"i know {', '.join(ANIMALS)}; {', '.join(HEADWEAR[1:])}, in {', '.join(COLOURS)}; "
+    f"{' and '.join(EYEWEAR[1:])}; backgrounds in {', '.join(BACKGROUNDS)}"
 )
-WISH = re.compile(
-    r"^(please |now |and |then )*((can|could|will|would) (you|we|i)|make|put|give|add|remove|take|turn|"
-    r"change|dress|let|how about|what about)\b"
-)
-GOING = ("quit", "exit", "bye", "goodbye")
 
 
 class Turn(NamedTuple):
@@ -66,23 +63,32 @@ class Talker:
         """What CLIP sees in pictures: (B, P, W)."""
         return self.t2i.clip.image.tokens(pictures.to(device_of(self.t2i.clip)))
 
+    def tensor(self, picture: Image.Image) -> Tensor:
+        """A picture of any size as it is looked at: (1, 3, 64, 64)."""
+        return to_tensor(Fitted(as_rgb(picture)).square, size=self.t2i.size)
+
     def answer(self, pictures: Tensor, question: str = DESCRIBE, **settings) -> list[str]:
         """An answer for each picture; settings: those of `caption.write`."""
-        plain = " ".join(word for word in words_of(question) if word.isalnum()) or DESCRIBE
-        return write(self.captioner, self.t2i.tokenizer, self.look(pictures), plain, **settings)
+        asked_for = plainly(question) or DESCRIBE
+        return write(self.captioner, self.t2i.tokenizer, self.look(pictures), asked_for, **settings)
 
     def turn(self, picture: Image.Image, text: str) -> Turn:
         """Answer a question about a picture of any size, or grant a wish."""
-        x = to_tensor(Fitted(as_rgb(picture)).square, size=self.t2i.size)
-        plain = text.lower().strip()
-        wish = WISH.match(plain) and said(plain)
-        if not wish and (QUESTION.match(plain) or plain.endswith("?")):
-            return Turn(self.answer(x, text)[0], picture)
-        if self.editor is None or not said(plain):
-            return Turn('ask about the picture ("what is on its head?"), or say what to change', picture)
+        x, heard = self.tensor(picture), plainly(text)
+        wishes = WISH.match(heard)
+        if not wishes and (QUESTION.match(heard) or text.strip().endswith("?")):
+            return Turn(self.answer(x, heard)[0], picture)
+        wish = as_prompt(heard)
+        if self.editor is None or not (said(wish) or wishes):
+            return Turn(HELP, picture)
         [(now, head)] = read(self.t2i.clip, self.editor.reader, x)
-        wanted = asked(now, head, plain)
-        if "colour" in said(plain) and wanted.headwear == "none":
+        if now.headwear == "none" and re.search(r"\b(give|put|add|in|wearing|want)\b.*\bhats?$", wish):
+            wish = re.sub(r"\bhats?$", "baseball cap", wish)  # any will do
+        asks = said(wish)
+        if not asks:
+            return Turn(KNOWN, picture)
+        wanted = asked(now, head, wish)
+        if asks.get("colour", "none") != "none" and wanted.headwear == "none":
             return Turn("there is no hat", picture)
         if said_in_full(wanted) == said_in_full(now):
             return Turn(f"it is so already: {full_caption(wanted)}", picture)

@@ -1,7 +1,8 @@
 """A model that looks, tells and answers: what it may see, how it writes, and questions that are fair."""
 
 import random
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 
 import pytest
 import torch
@@ -23,16 +24,16 @@ from minit2i.caption import (
 from minit2i.captions import full_caption
 from minit2i.measure.caption import exam
 from minit2i.pictures import to_tensor
-from minit2i.questions import QUESTIONS, ask, picture_of, unseen_things
+from minit2i.questions import BEYOND, QUESTIONS, ask, picture_of, unseen_things
 from minit2i.render import render
 from minit2i.scenes import Scene, draw_scene, held_out
-from minit2i.talk import QUESTION, WISH, Talker
+from minit2i.talk import Talker
 from minit2i.tokenizer import Tokenizer
 from minit2i.training.batches import python_rng
-from minit2i.training.caption import as_lesson, new_questions
+from minit2i.training.caption import as_batch, new_questions
 from minit2i.training.loop import Training
 
-SMALL = {"width": 32, "depth": 2, "heads": 2, "picture_tokens": 4, "picture_width": 8}
+SMALL = {"context": 104, "width": 32, "depth": 2, "heads": 2, "picture_tokens": 4, "picture_width": 8}
 CAT = Scene("cat", "baseball cap", "blue", "none", "green", "noto")
 
 
@@ -82,10 +83,10 @@ def test_a_cache_changes_nothing(model, picture):
 def test_the_loss_counts_answers_alone(model, picture, tokenizer):
     rng = random.Random(0)
     asked = [ask("hat", CAT, CAT, rng, ["train"]), ask("describe", CAT, CAT, rng, ["train"])]
-    lesson = as_lesson(tokenizer, asked)
+    lesson = as_batch(tokenizer, asked)
     for row, one in enumerate(asked):
         columns = lesson.columns[lesson.rows == row]
-        told = [*lesson.ids[row, columns].tolist()]
+        told = lesson.ids[row, columns].tolist()
         assert told[-1] == tokenizer.end and tokenizer.decode(told) == one.answer
     logits, _ = model(picture, lesson.ids)
     by_hand = [
@@ -98,8 +99,7 @@ def test_the_loss_counts_answers_alone(model, picture, tokenizer):
 def test_it_learns_to_tell_two_pictures_apart(model, picture, tokenizer):
     rng = random.Random(0)
     dog = Scene("dog", "crown", "red", "none", "navy", "noto")
-    lesson = as_lesson(tokenizer, [ask("animal", scene, CAT, rng, ["x"]) for scene in (CAT, dog)])
-    lesson = lesson._replace(ids=lesson.ids.clone())
+    lesson = as_batch(tokenizer, [ask("animal", scene, CAT, rng, ["x"]) for scene in (CAT, dog)])
     training = Training(model, lr=5e-3)
     for _ in range(60):
         training.update(caption_loss(training.model, picture, lesson), progress=0)
@@ -115,10 +115,39 @@ def test_it_learns_to_tell_two_pictures_apart(model, picture, tokenizer):
 # ---- Writing ----
 
 
-def test_writing_is_repeatable_and_greedy_is_the_likeliest_next(model, picture, tokenizer):
-    assert write(model, tokenizer, picture) == write(model, tokenizer, picture)
+def greedily(model, tokenizer, picture, question=DESCRIBE) -> str:
+    """Greedy writing without a cache and without a batch."""
+    ids = tokenizer.encode(question)
+    begin = len(ids)
+    for _ in range(LONGEST):
+        logits, _ = model(picture, torch.tensor([ids]))
+        ids.append(int(logits[0, -1].argmax()))
+        if ids[-1] == tokenizer.end:
+            break
+    return tokenizer.decode([i for i in ids[begin:] if i != tokenizer.end])
+
+
+def test_greedy_takes_the_likeliest_token_each_time(model, picture, tokenizer):
+    with torch.no_grad():
+        model.embed.weight[tokenizer.end] *= 4  # else it would never end
+    texts = [greedily(model, tokenizer, picture[i : i + 1]) for i in (0, 1)]
+    assert write(model, tokenizer, picture) == texts
+
+
+def test_sampling_depends_on_the_seed(model, picture, tokenizer):
     bold = [write(model, tokenizer, picture, temperature=2.0, seed=seed) for seed in (1, 1, 2)]
     assert bold[0] == bold[1] != bold[2]
+
+
+def test_a_text_that_ends_early_stays_as_it_is_while_others_go_on(model, picture, tokenizer):
+    def rigged(picture, ids, cache=None):
+        logits, cache = Captioner.forward(model, picture, ids, cache)
+        logits[0, :, tokenizer.end] += 1e4 * (cache[0][0].shape[2] > 4 + len(tokenizer.encode(DESCRIBE)))
+        logits[1, :, tokenizer.end] -= 1e4
+        return logits, cache
+
+    short, long = write(rigged, tokenizer, picture)
+    assert len(tokenizer.encode(short)) <= 3 < len(tokenizer.encode(long))
 
 
 def test_each_picture_of_a_batch_is_written_of_as_if_alone(model, picture, tokenizer):
@@ -126,23 +155,36 @@ def test_each_picture_of_a_batch_is_written_of_as_if_alone(model, picture, token
     assert write(model, tokenizer, picture) == alone
 
 
-def test_a_wide_beam_finds_nothing_less_likely_than_a_narrow_one(model, picture, tokenizer):
-    [narrow, *_], [wide, *_] = (beam_search(model, tokenizer, picture[:1], width=width) for width in (1, 5))
-    assert wide[1] >= narrow[1] - 1e-4
-    found = [score for _, score in beam_search(model, tokenizer, picture[:1], width=4)]
-    assert found == sorted(found, reverse=True)
+def test_beams_say_how_likely_their_texts_are(model, picture, tokenizer):
+    with torch.no_grad():
+        model.embed.weight[tokenizer.end] *= 4
+    found = beam_search(model, tokenizer, picture[:1], width=4)
+    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+    assert beam_search(model, tokenizer, picture[:1], width=1)[0][0] == greedily(
+        model, tokenizer, picture[:1]
+    )
+    text, score = found[0]
+    before, after = tokenizer.encode(DESCRIBE), tokenizer.encode(text)[1:]
+    logits, _ = model(picture[:1], torch.tensor([before + after[:-1]]))
+    steps = logits[0, len(before) - 1 :].log_softmax(-1)
+    assert score == pytest.approx(steps[range(len(after)), after].sum().item(), abs=1e-3)
 
 
 @pytest.mark.parametrize("question", ["what " * 500, "ы" * 300, ""])
 def test_any_question_fits(model, picture, tokenizer, question):
     assert len(write(model, tokenizer, picture, question)) == 2
-    assert len(tokenizer.encode(question)) + LONGEST > 0
+    assert len(tokenizer.encode(question)) + LONGEST <= model.config.context
 
 
 def test_looks_are_shares_of_the_picture(model, picture, tokenizer):
     look = looks(model, tokenizer, picture[:1], DESCRIBE, "a cat")
     assert look.shape == (len(tokenizer.encode("a cat")) - 2, 2, 2)
     assert_close(look.sum(dim=(1, 2)), torch.ones(len(look)))
+    before, answer = tokenizer.encode(DESCRIBE), tokenizer.encode("a cat")[1:-1]
+    for i in range(len(answer)):  # where the token before looked, from which this one was guessed
+        _, _, weights = model.read(picture[:1], torch.tensor([before + answer[:i]]))
+        last = torch.cat(weights)[:, :, -1, :4].mean(dim=(0, 1))
+        assert_close(look[i].flatten(), last / last.sum())
 
 
 # ---- Questions ----
@@ -163,6 +205,16 @@ def test_answers_are_true_of_the_picture():
         named = [scene for scene in one.view.scenes if scene.animal in one.question] or one.view.scenes
         x = named[0].x
         assert one.answer == ("left" if x < -0.05 else "right" if x > 0.05 else "in the middle")
+
+
+def test_who_knows_the_questions_but_not_the_pictures_answers_few():
+    # The best that a blind student can do: to each question the answer that is commonest for it in the exam
+    asked = [one for one in exam(3000, "held_out") if one.kind != "beyond"]
+    by_question = defaultdict(Counter)
+    for one in asked:
+        by_question[re.sub(r"\\b(an?|the) .*", "", one.question)][one.answer] += 1
+    guessed = sum(answers.most_common(1)[0][1] for answers in by_question.values())
+    assert guessed / len(asked) < 0.5
 
 
 @pytest.mark.parametrize("kind", QUESTIONS)
@@ -189,17 +241,12 @@ def test_two_animals_stand_side_by_side():
 
 def test_things_of_the_exam_are_not_those_of_training():
     assert not set(unseen_things(True)) & set(unseen_things(False))
-    assert {one.kind for one in exam(60, "held_out")} == {*QUESTIONS, "beyond"}
+    asked = exam(60, "held_out")
+    assert {one.kind for one in asked} == {*QUESTIONS, "beyond"}
+    assert not {one.question for one in asked if one.kind == "beyond"} & set(BEYOND)
 
 
 # ---- A conversation ----
-
-
-def test_what_is_a_question_and_what_is_a_wish():
-    for text in ("what is it", "is it a cat", "where is the fox", "describe it", "on which side is it"):
-        assert QUESTION.match(text)
-    for text in ("now make the hat red", "can you remove the hat", "please put it on a navy background"):
-        assert WISH.match(text)
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +277,9 @@ def test_a_wish_changes_the_picture_and_nothing_else_does(talker):
         assert talker.turn(picture, text).picture is picture
     bare = render(Scene("cat", "none", "none", "none", "green", "noto"), 256)
     assert talker.turn(bare, "make the hat red").answer == "there is no hat"
+    assert talker.turn(bare, "give it a red hat").answer.startswith("a cat wearing a red baseball cap")
+    assert talker.turn(picture, "take off the hat").answer == "a cat with no hat on a green background"
+    assert talker.turn(picture, "make it a bird").answer.startswith("i know cat,")
 
 
 def test_pictures_of_any_kind_can_be_talked_about(talker):

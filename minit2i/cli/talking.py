@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 from minit2i.errors import InputError
-from minit2i.fitted import Fitted
-from minit2i.pictures import open_image, to_tensor
-from minit2i.talk import GOING, Talker
-from minit2i.tokenizer import words_of
+from minit2i.pictures import open_image
+from minit2i.talk import HELP, Talker, Turn
+from minit2i.wishes import is_goodbye, plainly
 
 from .shared import check_output, pictures_in, save, shorten
 
@@ -23,7 +22,7 @@ def run_describe(args) -> None:
     talker = Talker.load(args.weights, edits=False)
     rows = []
     for name, picture in zip(names, pictures, strict=True):
-        [text] = talker.answer(to_tensor(Fitted(picture).square, size=talker.t2i.size))
+        [text] = talker.answer(talker.tensor(picture))
         rows.append({"image": name, "caption": text})
         if not args.json:
             print(text if len(names) == 1 else f"{name}: {text}", flush=True)
@@ -33,11 +32,11 @@ def run_describe(args) -> None:
 
 def run_ask(args) -> None:
     picture = open_image(args.image)
-    if not any(word.isalnum() for word in words_of(args.question)):
-        raise InputError("nothing was asked: say in words what you want to know")
     talker = Talker.load(args.weights, edits=False)
     question = shorten(args.question, talker.t2i.tokenizer)
-    print(talker.answer(to_tensor(Fitted(picture).square, size=talker.t2i.size), question)[0])
+    if not plainly(question):
+        raise InputError("nothing was asked: say in words what you want to know")
+    print(talker.answer(talker.tensor(picture), question)[0])
 
 
 def run_chat(args) -> None:
@@ -47,19 +46,22 @@ def run_chat(args) -> None:
         return
     typed = sys.stdin.isatty()
     if typed:
-        print('ask ("what colour is the hat?") or wish ("now make the hat red"); "bye" ends it')
-    elif hasattr(sys.stdin, "reconfigure"):
+        print(f'{HELP}; "undo" takes back a change, "bye" ends it')
+    if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(errors="replace")
+    before = []  # the pictures that were changed, for "undo"
     while True:
         try:
             text = input("> " if typed else "").strip()
         except EOFError:
             break
-        if text.lower().strip(".!") in GOING:
+        if is_goodbye(text):
             break
-        if not any(word.isalnum() for word in words_of(text)):
-            continue
-        turn = talker.turn(picture, shorten(text, talker.t2i.tokenizer))
+        if plainly(text) == "undo":
+            turn = Turn("as it was before", before.pop()) if before else Turn("nothing was changed", picture)
+        else:
+            turn = talker.turn(picture, shorten(text, talker.t2i.tokenizer))
+            before += [picture] if turn.picture is not picture else []
         print(turn.answer, flush=True)
         if turn.picture is not picture:
             picture = turn.picture

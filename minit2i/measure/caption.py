@@ -11,8 +11,8 @@ from minit2i.caption import DESCRIBE, Captioner, write
 from minit2i.captions import full_caption
 from minit2i.judge import Judge, verdicts
 from minit2i.pictures import to_float
-from minit2i.questions import BEYOND_HELD_OUT, QUESTIONS, Asked, ask, beyond, unseen_things
-from minit2i.scenes import draw_scene
+from minit2i.questions import BEYOND_HELD_OUT, QUESTIONS, Asked, View, ask, beyond, unseen_things
+from minit2i.scenes import Scene, draw_scene
 from minit2i.talk import Talker
 from minit2i.training.batches import scene_pictures
 from minit2i.training.caption import pictures_of
@@ -21,17 +21,26 @@ from .shares import OTHER_SEED, REAL_SEED, share
 
 
 def exam(n: int, split: str) -> list[Asked]:
-    """n questions, as many of each kind; twice as many about what no picture holds, of words and sentences
-    that training never used."""
+    """n questions about what is to be seen, as many of each kind, and between them some about what no picture
+    holds, of words and sentences that training never used."""
     rng, things = random.Random(f"questions {REAL_SEED}"), unseen_things(seen=False)
     kinds, asked = [*QUESTIONS, "beyond", "beyond"], []
-    for i in range(n):
+    for i in range(n * len(kinds) // len(QUESTIONS)):
         scene, other = (draw_scene(seed, i, split) for seed in (REAL_SEED, OTHER_SEED))
         one = ask(kinds[i % len(kinds)], scene, other, rng, things)
         if one.kind == "beyond":
             one = one._replace(question=beyond(rng, things, BEYOND_HELD_OUT))
         asked.append(one)
     return asked
+
+
+def about(scenes: list[Scene]) -> list[Asked]:
+    """A question about each of these scenes, as still pictures show them; of all kinds that fit."""
+    rng = random.Random(f"about {REAL_SEED}")
+    kinds = [kind for kind in QUESTIONS if kind not in ("how many", "side")]
+    views = [View((scene,), scene.background) for scene in scenes]
+    picked = [kinds[i % len(kinds)] for i in range(len(scenes))]
+    return [Asked(kind, view, *QUESTIONS[kind](view, rng)) for kind, view in zip(picked, views, strict=True)]
 
 
 def answers(model: Captioner, tokenizer, tokens: Tensor, asked: list[Asked]) -> list[str]:
@@ -66,35 +75,35 @@ def measure_captions(
         ]
 
     said = described(real)
-    m = max(1, n // 4)
     parts = [
-        talker.t2i.draw(said[i : min(i + 50, m)], seed=1000 * seed + i // 50).cpu()
-        for i in tqdm(range(0, m, 50), "drawing what was told, 50 at a time")
+        talker.t2i.draw(said[i : i + 50], seed=1000 * seed + i // 50).cpu()
+        for i in tqdm(range(0, n, 50), "drawing what was told, 50 at a time")
     ]
-    again = torch.cat(parts)
-    asked = exam(max(n, 26), split)
+    drawn = torch.cat(parts)
+    asked, of_drawn = exam(max(n, len(QUESTIONS)), split), about(scenes)
     tokens = torch.cat([talker.look(part) for part in pictures_of(asked).split(100)])
     shuffled = tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))]
-    given = {
-        "answers": answers(model, tokenizer, tokens, asked),
-        "answers, pictures shuffled": answers(model, tokenizer, shuffled, asked),
-        "answers, blind": answers(blind, tokenizer, torch.zeros_like(tokens), asked),
-    }
-    right = {
-        name: torch.tensor([text == one.answer for text, one in zip(texts, asked, strict=True)])
-        for name, texts in given.items()
-    }
+    drawn_tokens = torch.cat([talker.look(part) for part in drawn.split(100)])
+
+    def right(texts: list[str], of: list[Asked]) -> Tensor:
+        return torch.tensor([text == one.answer for text, one in zip(texts, of, strict=True)])
+
+    seeing = right(answers(model, tokenizer, tokens, asked), asked)
+    guessing = right(answers(blind, tokenizer, torch.zeros_like(tokens), asked), asked)
+    mixed_up = right(answers(model, tokenizer, shuffled, asked), asked)
     beyond = torch.tensor([one.kind == "beyond" for one in asked])
+    kind_is = {kind: torch.tensor([one.kind == kind for one in asked]) for kind in QUESTIONS}
     return {
         "captions": share(torch.tensor([a == b for a, b in zip(said, told, strict=True)])),
-        "drawn_again": share(verdicts(judge, again, scenes[:m])["joint"]),
+        "drawn_again": share(verdicts(judge, drawn, scenes)["joint"]),
         "captions_of_drawn": share(
-            torch.tensor([a == b for a, b in zip(described(again), said[:m], strict=True)])
+            torch.tensor([a == b for a, b in zip(described(drawn), said, strict=True)])
         ),
-        "cannot_tell": share(right["answers"][beyond]),
-        **{name: share(of[~beyond]) for name, of in right.items()},
-        "kinds": {
-            kind: share(right["answers"][torch.tensor([one.kind == kind for one in asked])])
-            for kind in QUESTIONS
-        },
+        "answers": share(seeing[~beyond]),
+        "answers, blind": share(guessing[~beyond]),
+        "answers, pictures shuffled": share(mixed_up[~beyond]),
+        "answers, drawn pictures": share(right(answers(model, tokenizer, drawn_tokens, of_drawn), of_drawn)),
+        "cannot_tell": share(seeing[beyond]),
+        "kinds": {kind: share(seeing[of]) for kind, of in kind_is.items()},
+        "kinds, blind": {kind: share(guessing[of]) for kind, of in kind_is.items()},
     }

@@ -127,8 +127,11 @@ def print_report(result: dict) -> None:
     print_clips(result["clips"], line)
     print("Pictures put into words")
     for name, entry in result["told"].items():
-        for part, value in entry.items() if name == "kinds" else ((name.replace("_", " "), entry),):
-            line(f"  question: {part}" if name == "kinds" else part, value)
+        if name.startswith("kinds"):
+            for kind, value in entry.items():
+                line(name.replace("kinds", f"  question: {kind}"), value)
+        else:
+            line(name.replace("_", " "), entry)
 
 
 def print_clips(clips: dict, line: Callable[[str, dict], None]) -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Generator, Tensor
 
-from minit2i.caption import Captioner, CaptionerConfig, Lesson, caption_loss, write
+from minit2i.caption import Batch, Captioner, CaptionerConfig, caption_loss, write
 from minit2i.clip import CLIP
 from minit2i.device import device_of
 from minit2i.pictures import to_float, to_pil
@@ -24,7 +24,7 @@ from .judge import soften
 from .recipe import Recipe
 
 # Yes or no by comparison is what such a network learns last: these come twice
-KINDS = (*QUESTIONS, "is it", "wears", "glasses", "there", *["beyond"] * 2, *["describe"] * 5)
+KINDS = (*QUESTIONS, "is it", "wears", "glasses", "there", "is coloured", *["beyond"] * 3, *["describe"] * 5)
 
 
 class CaptionData(NamedTuple):
@@ -52,18 +52,23 @@ class CaptionRecipe(Recipe):
         return CaptionData(load_model("clip", folder), load_tokenizer(folder), unseen_things(seen=True))
 
     def build(self, data: CaptionData) -> Captioner:
-        return Captioner(CaptionerConfig(vocabulary=data.tokenizer.vocabulary))
+        seen = data.clip.config
+        tokens = (seen.picture_size // seen.patch) ** 2
+        sizes = {"picture_tokens": tokens, "picture_width": seen.width}
+        return Captioner(CaptionerConfig(vocabulary=data.tokenizer.vocabulary, **sizes))
+
+    def seen(self, model: Captioner, data: CaptionData, pixels: Tensor) -> Tensor:
+        """What the captioner is shown of pictures (B, 3, 64, 64) in [-1, 1]: CLIP's tokens (B, P, W)."""
+        config, on = model.config, device_of(model)
+        if self.blind:
+            return torch.zeros(len(pixels), config.picture_tokens, config.picture_width, device=on)
+        with torch.no_grad():
+            return data.clip.image.tokens(pixels.to(on))
 
     def loss(self, model: Captioner, data: CaptionData, generator: Generator) -> Tensor:
-        rng, on = python_rng(generator), device_of(model)
-        asked = new_questions(self.batch, generator, rng, data.things)
-        if self.blind:
-            sizes = model.config.picture_tokens, model.config.picture_width
-            picture = torch.zeros(self.batch, *sizes, device=on)
-        else:
-            with torch.no_grad():
-                picture = data.clip.image.tokens(soften(pictures_of(asked).to(on), generator))
-        return caption_loss(model, picture, as_lesson(data.tokenizer, asked))
+        asked = new_questions(self.batch, generator, python_rng(generator), data.things)
+        pixels = soften(pictures_of(asked).to(device_of(model)), generator)
+        return caption_loss(model, self.seen(model, data, pixels), as_batch(data.tokenizer, asked))
 
     def note(self, data: CaptionData) -> dict:
         return {"blind": self.blind}
@@ -73,8 +78,8 @@ class CaptionRecipe(Recipe):
         """Pictures, questions, and what it answers by now."""
         generator = Generator().manual_seed(2)
         asked = new_questions(24, generator, python_rng(generator), data.things)
-        pixels = pictures_of(asked).to(device_of(model))
-        tokens = data.clip.image.tokens(pixels)
+        pixels = pictures_of(asked)
+        tokens = self.seen(model, data, pixels)
         answers = [
             write(model, data.tokenizer, tokens[i : i + 1], one.question)[0] for i, one in enumerate(asked)
         ]
@@ -96,7 +101,7 @@ def pictures_of(asked: list[Asked]) -> Tensor:
     return to_float(pixels.permute(0, 3, 1, 2).contiguous())
 
 
-def as_lesson(tokenizer: Tokenizer, asked: list[Asked]) -> Lesson:
+def as_batch(tokenizer: Tokenizer, asked: list[Asked]) -> Batch:
     """Questions and answers in one row each, padded."""
     rows = [(tokenizer.encode(one.question), tokenizer.encode(one.answer)[1:]) for one in asked]
     longest = max(len(question) + len(answer) for question, answer in rows)
@@ -106,4 +111,4 @@ def as_lesson(tokenizer: Tokenizer, asked: list[Asked]) -> Lesson:
         end = len(question) + len(answer)
         ids[i, :end] = torch.tensor(question + answer)
         places += [(i, column) for column in range(len(question), end)]
-    return Lesson(ids, *torch.tensor(places).unbind(1))
+    return Batch(ids, *torch.tensor(places).unbind(1))
