@@ -67,7 +67,7 @@ def side_by_side(scene: Scene, other: Scene, rng: random.Random) -> View:
 def view_for(kind: str, scene: Scene, other: Scene, rng: random.Random) -> View:
     """A picture for a question of this kind, so that no answer is much likelier than another."""
     if kind != "describe":
-        bare = {"missing": 0.5, "there": 0.45}.get(kind, 0.25)
+        bare = {"missing": 0.5, "there": 0.4}.get(kind, 0.25)
         clear = 0.5 if kind == "missing" else 1 / 3
         if rng.random() < bare:
             scene = replace(scene, headwear="none", colour="none")

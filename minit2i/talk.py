@@ -30,7 +30,7 @@ from .wishes import QUESTION, WISH, as_prompt, plainly
 
 HELP = 'ask about the picture ("what is on its head?"), or say what to change ("make the hat red")'
 KNOWN = (
-    f"i know {', '.join(ANIMALS)}; {', '.join(HEADWEAR[1:])}, in {', '.join(COLOURS)}; "
+    f"i know {', '.join(ANIMALS)}; {', '.join(HEADWEAR)}, in {', '.join(COLOURS)}; "
     f"{' and '.join(EYEWEAR[1:])}; backgrounds in {', '.join(BACKGROUNDS)}"
 )
 

@@ -11,9 +11,10 @@ BARE = {"headwear": "none", "colour": "none"}
 @pytest.mark.parametrize(
     "text",
     [
-        "what is it", "is it a cat?", "Where is the fox", "describe it", "on which side is it", "What's on its head?",
-        "can you see a cat?", "can you tell me what colour the crown is?", "whats that", "hey, what do you see?",
-        "does it have a hat", "how many are there",
+        "what is it", "is it a cat?", "Where is the fox", "describe it", "on which side is it",
+        "What's on its head?",
+        "can you see a cat?", "can you tell me what colour the crown is?", "whats that",
+        "hey, what do you see?", "does it have a hat", "how many are there",
     ],
 )  # fmt: skip
 def test_questions_are_questions(text):
