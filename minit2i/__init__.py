@@ -10,5 +10,5 @@ STORY = (
     "motion", "data", "tokenizer", "layers", "clip", "search", "schedule", "unet", "samplers", "guidance",
     "upscaler", "autoencoder", "judge", "reader", "control", "planner", "poses", "temporal", "caption",
     "weights", "text2image", "metrics", "fit", "reading", "attend", "fitted", "edit", "retouch", "sketch",
-    "canvas", "video", "questions", "wishes", "talk",
+    "canvas", "video", "views", "questions", "wishes", "talk",
 )  # fmt: skip

@@ -24,7 +24,7 @@ from minit2i.caption import (
 from minit2i.captions import WORDS, full_caption
 from minit2i.measure.caption import exam
 from minit2i.pictures import to_tensor
-from minit2i.questions import BEYOND, QUESTIONS, ask, picture_of, unseen_things
+from minit2i.questions import BEYOND, QUESTIONS, ask, unseen_things
 from minit2i.render import render
 from minit2i.scenes import Scene, draw_scene, held_out
 from minit2i.talk import Talker
@@ -32,6 +32,7 @@ from minit2i.tokenizer import Tokenizer
 from minit2i.training.batches import python_rng
 from minit2i.training.caption import as_batch, new_questions
 from minit2i.training.loop import Training
+from minit2i.views import picture_of
 
 SMALL = {"context": 104, "width": 32, "depth": 2, "heads": 2, "picture_tokens": 4, "picture_width": 8}
 CAT = Scene("cat", "baseball cap", "blue", "none", "green", "noto")

@@ -11,11 +11,12 @@ from minit2i.caption import DESCRIBE, Captioner, write
 from minit2i.captions import full_caption
 from minit2i.judge import Judge, verdicts
 from minit2i.pictures import to_float
-from minit2i.questions import BEYOND_HELD_OUT, QUESTIONS, Asked, View, ask, beyond, unseen_things
+from minit2i.questions import BEYOND_HELD_OUT, QUESTIONS, Asked, ask, beyond, unseen_things
 from minit2i.scenes import Scene, draw_scene
 from minit2i.talk import Talker
 from minit2i.training.batches import scene_pictures
 from minit2i.training.caption import pictures_of
+from minit2i.views import View
 
 from .shares import OTHER_SEED, REAL_SEED, share
 

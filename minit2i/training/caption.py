@@ -14,8 +14,9 @@ from minit2i.caption import Batch, Captioner, CaptionerConfig, caption_loss, wri
 from minit2i.clip import CLIP
 from minit2i.device import device_of
 from minit2i.pictures import to_float, to_pil
-from minit2i.questions import QUESTIONS, Asked, ask, picture_of, unseen_things
+from minit2i.questions import QUESTIONS, Asked, ask, unseen_things
 from minit2i.tokenizer import Tokenizer
+from minit2i.views import picture_of
 from minit2i.viz import grid
 from minit2i.weights import load_model, load_tokenizer
 
