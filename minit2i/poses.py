@@ -16,12 +16,12 @@ def look_at(had: Tensor, wanted: Tensor, H: int, W: int) -> Tensor:
     """
     # p looks at  xy_had + size_had / size_wanted R(angle_had - angle_wanted) (p - xy_wanted)
     factor, angle = had[:, 2] / wanted[:, 2], had[:, 3] - wanted[:, 3]
-    cos, sin = factor * angle.cos(), factor * angle.sin()
-    turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], dim=1)  # (N, 2, 2)
-    with torch.autocast(had.device.type, enabled=False):  # places need all their bits
-        shift = had[:, :2, None] - turn @ wanted[:, :2, None]
-        # Poses measure in widths of the frame, and this in halves of it
-        return F.affine_grid(torch.cat([turn, 2 * shift], dim=2), [len(had), 1, H, W], align_corners=False)
+    cos, sin = ((factor * wave)[:, None, None] for wave in (angle.cos(), angle.sin()))
+    # Poses measure in widths of the frame, and this in halves of it
+    (x_had, y_had), (x_wanted, y_wanted) = ((2 * pose[:, :2, None, None]).unbind(1) for pose in (had, wanted))
+    across, down = ((2 * torch.arange(n, device=had.device) + 1) / n - 1 for n in (W, H))
+    x, y = across[None, None, :] - x_wanted, down[None, :, None] - y_wanted
+    return torch.stack([x_had + cos * x - sin * y, y_had + sin * x + cos * y], dim=-1)
 
 
 def reposed(x: Tensor, had: Tensor, wanted: Tensor) -> Tensor:

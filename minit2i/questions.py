@@ -1,4 +1,4 @@
-"""Questions about pictures, with their answers: what, which colour, how many, where, and what no one can tell.
+"""Questions about pictures, with their answers: what, which colour, how many, where, and what nobody knows.
 
 Questions are balanced: who answers without looking is wrong about as often as can be.
 """
