@@ -33,6 +33,11 @@ def reposed(x: Tensor, had: Tensor, wanted: Tensor) -> Tensor:
     return F.grid_sample(x.float(), look_at(*poses, *x.shape[2:]), align_corners=False, padding_mode="border")
 
 
+def carried(picture: Tensor, path: Tensor) -> Tensor:
+    """A picture (C, H, W), carried along a path (F, POSE) that begins at its scene: (F, C, H, W)."""
+    return reposed(picture.expand(len(path), -1, -1, -1), path[0], path)
+
+
 def moving_noise(poses: Tensor, shape: tuple[int, int, int], generator: Generator) -> Tensor:
     """Noise for the frames of clips that moves along with the scene: (B F, C, H, W).
 

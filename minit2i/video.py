@@ -17,12 +17,12 @@ from torch import Tensor
 
 from .captions import full_caption
 from .device import device_of
-from .edit import keeping, layouts, settled
 from .files import WEIGHTS
 from .guidance import guided
 from .motion import MOTIONS, path_from, path_within
+from .pictures import to_pil, to_tensor
 from .planner import Planner, from_unit
-from .poses import moving_noise
+from .poses import carried, moving_noise
 from .reader import Reader
 from .reading import read, said
 from .samplers import sample
@@ -103,50 +103,40 @@ class Animator:
         styles = self.t2i.layouts(prompts, seed, settings.pop("style", None))[:, :-3]
         return self.on_path(prompts, paths, styles, seed=seed, **settings)
 
-    def draw_from(self, first: Tensor, prompts: list[str], seed: int = 0, **settings) -> Tensor:
-        """Clips that begin with pictures (B, 3, S, S), as they are. What these show and where is read off;
-        a prompt that names no animal says only how it moves."""
-        shown = [scene for scene, _ in read(self.t2i.clip, self.reader, first)]
+    def draw_from(self, first: Tensor, prompts: list[str], seed: int = 0) -> Tensor:
+        """Clips that begin with squares of any size (B, 3, S, S) in [-1, 1]: (B, F, 3, S, S).
+
+        Where the scene is, is read off, and the words say how it moves from there. In all these motions its
+        shape stays: so the picture is carried along, with what surrounds it, and nothing is drawn anew. Had
+        the layers along time to draw it anew, it would be less like a real clip (lesson 10).
+        """
+        self.t2i.warn_of_unknown_words(prompts)
+        small = torch.cat([to_tensor(picture, size=self.t2i.size) for picture in to_pil(first)])
+        shown = [scene for scene, _ in read(self.t2i.clip, self.reader, small)]
         told = [
             prompt if "animal" in said(prompt) else f"{full_caption(scene)}, {prompt}"
             for scene, prompt in zip(shown, prompts, strict=True)
         ]
-        self.t2i.warn_of_unknown_words(prompts)
-        z = self.t2i.encode_pictures(first.to(device_of(self.t2i.denoiser)))
-        said_of = [full_caption(scene) for scene in shown]
-        layout = settled(self.t2i, layouts(shown), z, torch.ones_like(z[:, :1]), said_of, seed).cpu()
         motions = plan(self.planner, self.t2i.tokenizer, told, seed).numpy()
-        starting = layout[:, -3:].tolist()
-        paths = [path_from(*where, motion) for where, motion in zip(starting, motions, strict=True)]
-        paths = torch.tensor(np.stack(paths), dtype=torch.float32)
-        return self.on_path(told, paths, layout[:, :-3], first, seed=seed, **settings)
+        ways = zip(shown, motions, strict=True)
+        paths = torch.tensor(np.stack([path_from(s.x, s.y, s.size, way) for s, way in ways])).float()
+        return torch.stack([carried(picture, path) for picture, path in zip(first, paths, strict=True)])
 
-    def on_path(
-        self, prompts: list[str], paths: Tensor, styles: Tensor, first: Tensor | None = None, **settings
-    ) -> Tensor:
+    def on_path(self, prompts: list[str], paths: Tensor, styles: Tensor, **settings) -> Tensor:
         """The same on paths (B, F, POSE) and in styles (B, styles) that are given.
 
-        first: (B, 3, S, S), pictures that the clips begin with, as they are. The noise to begin with moves
-        along; a sampler that draws new noise in each step ("ddpm") draws it for each frame alone.
+        The noise to begin with moves along; a sampler that draws new noise in each step ("ddpm") draws it for
+        each frame alone.
         """
         F = paths.shape[1]
         t2i, (layout, angle) = self.t2i, layouts_on(paths, styles)
         net = ClipDenoiser(t2i.denoiser, self.layers, range(F)).eval()
         drawer = TextToImage(t2i.clip, t2i.tokenizer, net, None, None, t2i.autoencoder)
-        around = None
-        if first is not None:
-            known = t2i.encode_pictures(first.to(device_of(net))).repeat_interleave(F, dim=0)
-            later = torch.arange(len(known), device=known.device).view(-1, 1, 1, 1) % F > 0
-            around = keeping(known, later.float())
         each = [prompt for prompt in prompts for _ in range(F)]
         config, generator = net.config, torch.Generator().manual_seed(settings.get("seed", 0))
         noise = moving_noise(paths, (config.channels, *2 * [config.picture_size]), generator)
-        settings |= {"layout": layout, "told": {"angle": angle}, "around": around, "noise": noise}
-        drawn = drawer.draw(each, **settings)
-        clips = drawn.unflatten(0, (-1, F))
-        if first is not None:
-            clips[:, 0] = first.to(clips)
-        return clips
+        drawn = drawer.draw(each, layout=layout, told={"angle": angle}, noise=noise, **settings)
+        return drawn.unflatten(0, (-1, F))
 
     def apart(self, prompts: list[str], paths: Tensor, styles: Tensor, **settings) -> Tensor:
         """The same by the picture denoiser alone, each frame for itself: to compare with. It cannot turn."""

@@ -56,11 +56,9 @@ def run_video(args) -> None:
     if picture is None:
         [clip] = animator.draw([prompt], style=args.style, **given)
     else:
-        square = Fitted(picture).square
-        [clip] = animator.draw_from(to_tensor(square, size=animator.t2i.size), [prompt], **given)
+        first = to_tensor(Fitted(picture).square, size=args.size)
+        [clip] = animator.draw_from(first, [prompt], args.seed)
     frames = to_pil(animator.t2i.enlarge(clip, args.size))
-    if picture is not None:
-        frames[0] = square.resize(frames[0].size, Image.Resampling.LANCZOS)
     if out.suffix.lower() == ".png":
         save(viz.grid(frames, columns=8, side=min(128, args.size)), out)
         return

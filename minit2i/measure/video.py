@@ -15,7 +15,7 @@ from minit2i.fit import fit_psnr
 from minit2i.judge import Judge, verdicts
 from minit2i.motion import MOTIONS, Moving, clip_of, draw_moving, motion_like, said_to_move
 from minit2i.pictures import to_float
-from minit2i.poses import reposed
+from minit2i.poses import carried, reposed
 from minit2i.scenes import UPRIGHT, Scene
 from minit2i.video import Animator, plan, starts
 
@@ -121,7 +121,8 @@ def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Movin
 
 def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: str = "held_out") -> dict:
     """Clips of n moving scenes, whose pairs of animal and motion training never had. To compare with: real
-    clips, the same through the autoencoder, a fifth as many drawn frame by frame, first frames repeated."""
+    clips, the same through the autoencoder, a fifth as many drawn frame by frame, first frames repeated, and
+    carried along the path."""
     scenes, real = exam(split, n)
     prompts, t2i = [said_to_move(moving) for moving in scenes], animator.t2i
     still = [full_caption(moving.scene) for moving in scenes]  # what the picture model knows
@@ -139,12 +140,14 @@ def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: st
     unfolded = [t2i.decode(t2i.encode_pictures(clip.to(device_of(t2i.denoiser)))).cpu() for clip in real]
     together = drawn(animator.on_path, prompts, n, "all frames at once")
     apart = drawn(animator.apart, still, max(1, n // 5), "each frame for itself")
+    along = [carried(clip[0], path) for clip, path in zip(together, paths, strict=True)]
     ways = {
         "real clips": (real, true_paths),
         "real clips, through the autoencoder": (torch.stack(unfolded), true_paths),
         "all frames at once": (together, paths),
         "each frame for itself": (apart, paths[: len(apart)]),
         "first frame, repeated": (together[:, :1].expand_as(together), paths[:, :1].expand_as(paths)),
+        "first frame, carried along": (torch.stack(along), paths),
     }
     result = {}
     for name, (clips, on) in ways.items():
