@@ -1,12 +1,13 @@
-"""Video from words: first a path, then all frames at once, which look at each other.
+"""Video from words: first a path and a picture, then all frames at once, which look at each other.
 
-A planner dreams up where the scene is in each frame (planner.py). The picture denoiser draws each frame
-there, and layers along time make the frames agree (temporal.py).
+A planner dreams up where the scene is in each frame (planner.py). The picture denoiser draws the first, which
+is carried along; then it draws all anew, and layers along time make them agree (temporal.py).
 Papers: Guo et al. 2023 (AnimateDiff), Lian et al. 2024 (a layout for each frame first).
 
 Shapes: B clips, F frames of each, S side of a small frame (64); a path is (F, POSE), see motion.py.
 """
 
+import math
 import random
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from .temporal import ClipDenoiser, TemporalLayers
 from .text2image import TextToImage
 from .tokenizer import Tokenizer, words_of
 from .weights import find, load_model
+
+REDRAWN = 0.3  # how far to noise frames go that were carried along, before they are drawn anew
 
 
 def plan(
@@ -122,8 +125,22 @@ class Animator:
         paths = torch.tensor(np.stack([path_from(s.x, s.y, s.size, way) for s, way in ways])).float()
         return torch.stack([carried(picture, path) for picture, path in zip(first, paths, strict=True)])
 
-    def on_path(self, prompts: list[str], paths: Tensor, styles: Tensor, **settings) -> Tensor:
-        """The same on paths (B, F, POSE) and in styles (B, styles) that are given.
+    def on_path(
+        self, prompts: list[str], paths: Tensor, styles: Tensor, steps: int = 20, **settings
+    ) -> Tensor:
+        """The same on paths (B, F, POSE), which begin upright, and in styles (B, styles) that are given.
+
+        The first frame is a picture, carried along the path. Then all frames are drawn anew from REDRAWN of
+        the way to noise, which makes what was small and has grown crisp again.
+        """
+        layout, _ = layouts_on(paths[:, :1], styles)
+        first = self.t2i.draw(prompts, layout=layout, steps=steps, **settings)
+        along = torch.cat([carried(picture, path) for picture, path in zip(first, paths, strict=True)])
+        start = self.t2i.encode_pictures(along), round(REDRAWN * self.t2i.schedule.T)
+        return self.at_once(prompts, paths, styles, start=start, steps=math.ceil(REDRAWN * steps), **settings)
+
+    def at_once(self, prompts: list[str], paths: Tensor, styles: Tensor, **settings) -> Tensor:
+        """All frames at once by the layers along time, from noise, or from `start` as in `TextToImage.steps`.
 
         The noise to begin with moves along; a sampler that draws new noise in each step ("ddpm") draws it for
         each frame alone.

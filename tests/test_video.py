@@ -28,7 +28,7 @@ from minit2i.motion import (
 )
 from minit2i.pictures import to_float, to_pil, to_tensor
 from minit2i.planner import Planner, PlannerConfig, from_unit, to_unit
-from minit2i.poses import moving_noise, reposed
+from minit2i.poses import carried, moving_noise, reposed
 from minit2i.render import render
 from minit2i.scenes import FRAMES, POSE, draw_scene
 from minit2i.temporal import ClipDenoiser, TemporalConfig, TemporalLayers
@@ -318,6 +318,15 @@ def test_shipped_weights_move_as_was_said():
     marks = measure_clips(judge, clips, paths, some)
     assert marks["motion"]["value"] >= 5 / 6
     assert marks["frames"] > 0.85
+
+
+def test_what_is_redrawn_stays_near_to_the_picture_that_was_carried_along():
+    animator, moving = Animator.load(), moving_so(draw_scene(7, 1), "spinning", random.Random(0))
+    path = torch.tensor(moving.path, dtype=torch.float32)
+    told = [said_to_move(moving)], path[None], torch.tensor([moving.scene.layout()])[:, :-3]
+    [redrawn], [fresh] = animator.on_path(*told), animator.at_once(*told)
+    near, far = ((clip - carried(clip[0], path)).square().mean() for clip in (redrawn, fresh))
+    assert near < 0.7 * far
 
 
 def test_a_clip_can_begin_with_a_picture():

@@ -121,8 +121,8 @@ def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Movin
 
 def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: str = "held_out") -> dict:
     """Clips of n moving scenes, whose pairs of animal and motion training never had. To compare with: real
-    clips, the same through the autoencoder, a fifth as many drawn frame by frame, first frames repeated, and
-    carried along the path."""
+    clips, the same through the autoencoder, first frames repeated, and carried along; and a fifth as many
+    drawn from noise, all frames at once and each for itself."""
     scenes, real = exam(split, n)
     prompts, t2i = [said_to_move(moving) for moving in scenes], animator.t2i
     still = [full_caption(moving.scene) for moving in scenes]  # what the picture model knows
@@ -138,21 +138,24 @@ def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: st
         return torch.cat(parts)
 
     unfolded = [t2i.decode(t2i.encode_pictures(clip.to(device_of(t2i.denoiser)))).cpu() for clip in real]
-    together = drawn(animator.on_path, prompts, n, "all frames at once")
-    apart = drawn(animator.apart, still, max(1, n // 5), "each frame for itself")
-    along = [carried(clip[0], path) for clip, path in zip(together, paths, strict=True)]
+    clips = drawn(animator.on_path, prompts, n, "a picture, carried along and redrawn")
+    along = [carried(clip[0], path) for clip, path in zip(clips, paths, strict=True)]
+    fewer = max(1, n // 5)
+    at_once = drawn(animator.at_once, prompts, fewer, "all frames at once")
+    apart = drawn(animator.apart, still, fewer, "each frame for itself")
     ways = {
         "real clips": (real, true_paths),
         "real clips, through the autoencoder": (torch.stack(unfolded), true_paths),
-        "all frames at once": (together, paths),
-        "each frame for itself": (apart, paths[: len(apart)]),
-        "first frame, repeated": (together[:, :1].expand_as(together), paths[:, :1].expand_as(paths)),
+        "a picture, carried along and redrawn": (clips, paths),
+        "first frame, repeated": (clips[:, :1].expand_as(clips), paths[:, :1].expand_as(paths)),
         "first frame, carried along": (torch.stack(along), paths),
+        "from noise, all frames at once": (at_once, paths[:fewer]),
+        "from noise, each frame for itself": (apart, paths[:fewer]),
     }
     result = {}
-    for name, (clips, on) in ways.items():
-        result[name] = measure_clips(judge, clips, on, scenes[: len(clips)])
-        plain, of = upright_frames(clips, on, scenes[: len(clips)])
+    for name, (some, on) in ways.items():
+        result[name] = measure_clips(judge, some, on, scenes[: len(some)])
+        plain, of = upright_frames(some, on, scenes[: len(some)])
         result[name]["fit"] = quantiles(fit_psnr(plain, of)) if of else None
     return result
 

@@ -138,6 +138,6 @@ class VideoRecipe(Recipe):
         for i, moving in enumerate(scenes):
             path = torch.tensor(moving.path, dtype=torch.float32)[None]
             style = torch.tensor([moving.scene.layout()])[:, :-3]
-            drawn = animator.on_path([said_to_move(moving)], path, style, seed=i, steps=8)[0]
+            drawn = animator.at_once([said_to_move(moving)], path, style, seed=i, steps=8)[0]
             frames += [Image.fromarray(frame) for frame in clip_of(moving)[::2]] + to_pil(drawn[::2])
         return grid(frames, columns=FRAMES // 2, side=64)
