@@ -84,7 +84,7 @@ def moving_strip(animator: Animator) -> list[Image.Image]:
         "a penguin wearing a purple baseball cap on a grey background, sliding left",
         "a lion wearing a blue helmet on a green background, nodding",
     ]
-    clips = [to_pil(animator.enlarge(clip, 256)) for clip in animator.draw(wishes, seed=3)]
+    clips = [to_pil(animator.t2i.enlarge(clip, 256)) for clip in animator.draw(wishes, seed=3)]
     return [
         grid(frames, columns=len(wishes), captions=wishes, side=192) for frames in zip(*clips, strict=True)
     ]

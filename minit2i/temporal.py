@@ -102,8 +102,8 @@ class ClipDenoiser(nn.Module):
         turned = layers.turn(torch.cat([embedding, angle.sin()[:, None], 1 - angle.cos()[:, None]], dim=1))
         poses = torch.cat([layout[:, -3:], angle[:, None]], dim=1)
         x = net.entered(x_t, layout, angle=angle)
-        # The denoiser is told by waves which part of the scene each place is, so the ears turn with the head;
-        # these say where in the frame it is as well, since light does not turn
+        # The denoiser is told by waves which part of the scene each place is, so they turn with the head.
+        # These, through a convolution that starts at zero, say where each place lies upright and turned
         waves = [frame_waves(layout[:, -3:], *x.shape[2:], by) for by in (None, angle)]
         x = x + layers.waves(torch.cat(waves, dim=1))
         along = iter(layers.along)

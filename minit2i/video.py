@@ -19,14 +19,13 @@ from torch import Tensor
 from .captions import full_caption
 from .device import device_of
 from .files import WEIGHTS
-from .guidance import guided
 from .motion import MOTIONS, path_from, path_within
 from .pictures import to_pil, to_tensor
 from .planner import Planner, from_unit
 from .poses import carried, moving_noise
 from .reader import Reader
 from .reading import read, said
-from .samplers import sample
+from .samplers import denoiser_of, sample
 from .scenes import FRAMES, POSE
 from .temporal import ClipDenoiser, TemporalLayers
 from .text2image import TextToImage
@@ -36,22 +35,15 @@ from .weights import find, load_model
 REDRAWN = 0.3  # how far to noise frames go that were carried along, before they are drawn anew
 
 
-def plan(
-    planner: Planner,
-    tokenizer: Tokenizer,
-    prompts: list[str],
-    seed: int = 0,
-    guidance_scale: float = 1.0,
-    steps: int = 20,
-) -> Tensor:
+def plan(planner: Planner, tokenizer: Tokenizer, prompts: list[str], seed: int = 0) -> Tensor:
     """A motion for each prompt, which begins where the scene is: (B, FRAMES, POSE)."""
     on = device_of(planner)
     with torch.no_grad():
-        cond, uncond = planner.read(tokenizer(prompts + [""] * len(prompts)).to(on)).halves()
+        text = planner.read(tokenizer(prompts).to(on))
     schedule = planner.config.schedule
-    denoise = guided(planner, schedule, cond, uncond, guidance_scale, clamp=False)
+    denoise = denoiser_of(planner, schedule, text, clamp=False)
     shape = (len(prompts), POSE, 1, FRAMES)
-    found = sample(denoise, shape, schedule, sampler="dpm_solver", steps=steps, seed=seed, device=on)
+    found = sample(denoise, shape, schedule, sampler="dpm_solver", steps=20, seed=seed, device=on)
     motions = from_unit(found)
     shift, factor, angle = motions.split([2, 1, 1], dim=2)
     return torch.cat([shift - shift[:, :1], factor / factor[:, :1], angle - angle[:, :1]], dim=2)
@@ -82,7 +74,7 @@ class Animator:
         planner: Planner | None = None,
         reader: Reader | None = None,
     ):
-        """planner: for clips from words; reader: for clips that begin with a picture."""
+        """planner: how words move; reader: besides, for clips that begin with a picture."""
         self.layers, self.planner, self.reader = layers, planner, reader
         moves = {
             word for name, others in MOTIONS.items() for text in (name, *others) for word in words_of(text)
@@ -100,8 +92,8 @@ class Animator:
         return cls(TextToImage.load(folder), *others)
 
     def draw(self, prompts: list[str], seed: int = 0, **settings) -> Tensor:
-        """One clip a prompt: (B, F, 3, S, S) in [-1, 1]. settings: those of `TextToImage.steps`."""
-        self.t2i.warn_of_unknown_words(prompts)
+        """One clip a prompt: (B, F, 3, S, S) in [-1, 1]. settings: steps, guidance_scale,
+        sampler and style, see `TextToImage.steps`."""
         paths = starts(plan(self.planner, self.t2i.tokenizer, prompts, seed), seed)
         styles = self.t2i.layouts(prompts, seed, settings.pop("style", None))[:, :-3]
         return self.on_path(prompts, paths, styles, seed=seed, **settings)
@@ -162,13 +154,9 @@ class Animator:
         each = [prompt for prompt in prompts for _ in range(F)]
         return self.t2i.draw(each, layout=layout, **settings).unflatten(0, (-1, F))
 
-    def enlarge(self, clip: Tensor, size: int) -> Tensor:
-        """The frames of one clip (F, 3, S, S), enlarged: (F, 3, size, size)."""
-        return self.t2i.enlarge(clip, size)
-
 
 def path_pictures(paths: Tensor, side: int = 128) -> list[Image.Image]:
-    """Each path (F, POSE) as a picture: the frame's box in each moment, from light to dark."""
+    """Each of the paths (B, F, POSE) as a picture: the scene's square in each moment, from light to dark."""
     pictures = []
     for path in paths.tolist():
         picture = Image.new("RGB", (side, side), "white")

@@ -50,12 +50,14 @@ def run_video(args) -> None:
     out = check_output(args.out, endings=(".gif", ".webp", ".mp4", ".png"))
     if out.suffix.lower() == ".mp4":
         viz.find_encoder(out)
-    picture = open_image(args.first) if args.first else None
+    picture = open_image(args.first) if args.first is not None else None
     animator = Animator.load(args.weights)
     prompt, given = shorten(args.prompt, animator.t2i.tokenizer), settings(args)
     if picture is None:
         [clip] = animator.draw([prompt], style=args.style, **given)
     else:
+        if picture.width != picture.height:
+            warnings.warn(f"{args.first} is no square: what is at its edges fills it up", stacklevel=1)
         first = to_tensor(Fitted(picture).square, size=args.size)
         [clip] = animator.draw_from(first, [prompt], args.seed)
     frames = to_pil(animator.t2i.enlarge(clip, args.size))

@@ -201,7 +201,7 @@ def build_parser() -> Parser:
     )
     add("--style", choices=STYLES, help="whose art (by chance)")
     add("--size", type=int, choices=(64, 256), default=256, help="pixels a side (%(default)s)")
-    add("--from", dest="first", metavar="IMAGE", help="begin with this picture, and carry it along")
+    add("--from", dest="first", metavar="IMAGE", help="move this picture, as it is")
 
     add = command("describe", "say what a picture shows", "cat.png", as_json=True)
     add("images", metavar="IMAGE", nargs="*")

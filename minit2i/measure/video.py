@@ -121,8 +121,8 @@ def measure_clips(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[Movin
 
 def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: str = "held_out") -> dict:
     """Clips of n moving scenes, whose pairs of animal and motion training never had. To compare with: real
-    clips, the same through the autoencoder, first frames repeated, and carried along; and a fifth as many
-    drawn from noise, all frames at once and each for itself."""
+    clips, the same through the autoencoder, their own first frames repeated, and carried along; and a fifth
+    as many drawn from noise, all frames at once and each for itself."""
     scenes, real = exam(split, n)
     prompts, t2i = [said_to_move(moving) for moving in scenes], animator.t2i
     still = [full_caption(moving.scene) for moving in scenes]  # what the picture model knows

@@ -41,7 +41,7 @@ from .recipe import Recipe
 
 def new_moving(count: int, generator: Generator, spinning: int = 0) -> list[Moving]:
     """Moving scenes of the training split that no one has drawn before; so many of them, at least, spin. A
-    quarter begin as still pictures do, for clips that begin with one, and may leave the frame."""
+    quarter begin where still pictures stand, and may leave the frame."""
     rng, scenes = python_rng(generator), []
     for i, seed in enumerate(torch.randint(2**62, (count,), generator=generator).tolist()):
         drawn = (draw_moving(seed, index) for index in itertools.count())
@@ -124,7 +124,7 @@ class VideoRecipe(Recipe):
         paths = torch.tensor(np.stack([m.path for m in scenes]), dtype=torch.float32)
         styles = torch.tensor([m.scene.layout() for m in scenes])[:, :-3]
         layout, angle = (part.to(on) for part in layouts_on(paths, styles))
-        net = ClipDenoiser(data.denoiser, model, moments).to(on)
+        net = ClipDenoiser(data.denoiser, model, moments)
         t = data.schedule.random_t(self.batch, generator, DenoiserRecipe.bell).repeat_interleave(self.frames)
         eps = moving_noise(paths, tuple(x_0.shape[1:]), generator)
         settings = {"t": t, "eps": eps, "layout": layout, "angle": angle}
