@@ -1,4 +1,4 @@
-"""README's strips of pictures: python docs/figures.py writes them beside this file.
+"""README's strips of pictures and its film: python docs/figures.py writes them beside this file.
 
 Each begins with a picture that `minit2i generate` drew, or with a crude drawing: nothing in them is taken
 from the data.
@@ -13,7 +13,9 @@ from minit2i import retouch
 from minit2i.edit import Editor
 from minit2i.pictures import open_image, save_image, to_pil, to_tensor
 from minit2i.sketch import Sketcher
-from minit2i.viz import grid
+from minit2i.talk import Talker
+from minit2i.video import Animator
+from minit2i.viz import grid, save_film
 
 HERE = Path(__file__).parent
 DRAWINGS = HERE / "drawings"  # drawn on the pad of lesson 09
@@ -74,6 +76,40 @@ def sketch_strip(sketcher: Sketcher) -> Image.Image:
     return grid([*drawings, *large], columns=len(pairs), captions=captions, side=192)
 
 
+def moving_strip(animator: Animator) -> list[Image.Image]:
+    """Four clips side by side, frame by frame."""
+    wishes = [
+        "a fox wearing a red top hat on a blue background, hopping",
+        "a panda wearing a green crown on a beige background, spinning",
+        "a penguin wearing a purple baseball cap on a grey background, sliding left",
+        "a lion wearing a blue helmet on a green background, nodding",
+    ]
+    clips = [to_pil(animator.t2i.enlarge(clip, 256)) for clip in animator.draw(wishes, seed=3)]
+    return [
+        grid(frames, columns=len(wishes), captions=wishes, side=192) for frames in zip(*clips, strict=True)
+    ]
+
+
+def talk_strip(talker: Talker, cat: Image.Image) -> Image.Image:
+    """A conversation: what was said below the picture that it led to."""
+    pictures, said = [cat], [""]
+    for text in (
+        "what is in the picture?",
+        "what colour is its hat?",
+        "is it wearing glasses?",
+        "what is its name?",
+        "now make the hat red",
+        "add sunglasses",
+        "as a panda",
+    ):
+        turn = talker.turn(pictures[-1], text)
+        if turn.picture is not pictures[-1]:
+            pictures.append(turn.picture)
+            said.append("")
+        said[-1] += f"{text} - {turn.answer}. "
+    return grid(pictures, columns=len(pictures), captions=said, side=240)
+
+
 def main() -> None:
     editor = Editor.load()
     [cat] = editor.t2i(CAT, seed=8, style="noto")
@@ -82,6 +118,10 @@ def main() -> None:
         print(HERE / f"{name}.png")
     save_image(sketch_strip(Sketcher.load()), HERE / "sketch.png", optimize=True)
     print(HERE / "sketch.png")
+    save_image(talk_strip(Talker.load(), cat), HERE / "talk.png", optimize=True)
+    print(HERE / "talk.png")
+    save_film(moving_strip(Animator.load()), HERE / "video.gif", seconds=1.6, rest=0)
+    print(HERE / "video.gif")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ where networks are trained (training), measured (measure), used from the command
 
 STORY = (
     "errors", "files", "device", "pictures", "viz", "scenes", "captions", "clutter", "prompts", "render",
-    "data", "tokenizer", "layers", "clip", "search", "schedule", "unet", "samplers", "guidance", "upscaler",
-    "autoencoder", "judge", "reader", "control", "weights", "text2image", "metrics", "fit", "reading",
-    "attend", "fitted", "edit", "retouch", "sketch", "canvas",
+    "motion", "data", "tokenizer", "layers", "clip", "search", "schedule", "unet", "samplers", "guidance",
+    "upscaler", "autoencoder", "judge", "reader", "control", "planner", "poses", "temporal", "caption",
+    "weights", "text2image", "metrics", "fit", "reading", "attend", "fitted", "edit", "retouch", "sketch",
+    "canvas", "video", "views", "questions", "wishes", "talk",
 )  # fmt: skip

@@ -31,6 +31,13 @@ def full_caption(scene: Scene) -> str:
     return f"{text} on {with_article(scene.background)} background"
 
 
+def said_in_full(scene: Scene) -> str:
+    """The same, and also that there are no glasses, if there are none: for an edit, which leaves as it is
+    what it is not told."""
+    text = full_caption(scene)
+    return f"{text} and no glasses" if scene.eyewear == "none" else text
+
+
 def caption(scene: Scene, rng: random.Random) -> str:
     """Say what a scene shows as people might: other words, another order, things left unsaid.
 

@@ -49,6 +49,10 @@ class Text(NamedTuple):
         first, second = zip(*(part.chunk(2) for part in self), strict=True)
         return Text(*first), Text(*second)
 
+    def repeated(self, times: int) -> "Text":
+        """Each text so many times in a row: for the frames of a clip."""
+        return Text(*(part.repeat_interleave(times, dim=0) for part in self))
+
 
 class ImageTower(nn.Module):
     """A vision transformer: patches become tokens; a class token, or their mean, collects what they say."""

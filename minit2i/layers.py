@@ -43,12 +43,12 @@ def timestep_embedding(t: Tensor, width: int) -> Tensor:
 WAVES = 4  # how many, of doubling frequency, say where a place lies within a frame
 
 
-def frame_waves(frame: Tensor, H: int, W: int) -> Tensor:
+def frame_waves(frame: Tensor, H: int, W: int, angle: Tensor | None = None) -> Tensor:
     """Where each place lies within a frame: sines and cosines of its coordinates, (B, 4 WAVES, H, W).
 
     A convolution does the same everywhere and does not know where it is; what is drawn in a frame moves and
     grows with it. frame: (B, 3), x and y of its middle and its size, as fractions of the picture; all 0 if it
-    is left to chance, and then the waves are 0 too.
+    is left to chance, and then the waves are 0 too. angle: (B,), how far it is turned, clockwise, in radians.
     Sources: Liu et al. 2018 (CoordConv), Tancik et al. 2020 (why waves, not bare coordinates).
     """
     x, y, size = frame[:, :, None].unbind(1)  # (B, 1) each
@@ -56,11 +56,15 @@ def frame_waves(frame: Tensor, H: int, W: int) -> Tensor:
     # u = (place - x) / size, from -1/2 to 1/2 within the frame
     known = size > 0
     u, v = ((place - middle) / size.where(known, 1) for place, middle in ((across, x), (down, y)))
+    u, v = u[:, None, :].expand(-1, H, W), v[:, :, None].expand(-1, H, W)
+    if angle is not None:
+        cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
+        u, v = cos * u + sin * v, cos * v - sin * u
     waves = []
     for k in range(WAVES):
         # sin(2^k pi u), cos(2^k pi u): half a wave across the frame, one, two, ...
-        for angle in (2**k * math.pi * u[:, None, :], 2**k * math.pi * v[:, :, None]):
-            waves += [part.expand(-1, H, W) for part in (angle.sin(), angle.cos())]
+        for angles in (2**k * math.pi * u, 2**k * math.pi * v):
+            waves += [angles.sin(), angles.cos()]
     return torch.stack(waves, dim=1) * known[:, :, None, None]
 
 

@@ -67,7 +67,10 @@ def plain(text: str) -> str:
     return " ".join(words_of(text))
 
 
-DENIED = r"(?: (?:no|without|minus|remove|take off)(?: (?:a|an|any|the|its))?)"
+DENIED = (
+    " (?:no|not|without|minus|remove|delete|drop|lose|get rid of|take off|take away|not wearing|"
+    "do not (?:put|want|wear|add|give it))(?: on)?(?: (?:a|an|any|the|its|his|her|that|this))?"
+)
 
 
 @lru_cache(maxsize=1000)
@@ -78,31 +81,45 @@ def said(prompt: str) -> dict[str, str]:
     the background is that of the background, one before an animal is its own, any other that of the hat.
     """
     text, names, found = f" {plain(prompt)} ", vocabulary(), {}
+    text = re.sub(r" (?:take|put) (.{1,40}?) (?:off|away) ", r" remove \1 ", text)
 
-    def take(attribute: str, before: str = "", after: str = "", deniable: bool = False) -> None:
+    def take(attribute: str, before: str = "", after: str = "") -> None:
         nonlocal text
-        before = f"{DENIED}?" if deniable else before
         for way in sorted(names[attribute], key=len, reverse=True):
             if f" {way} " not in text:
                 continue
-            match = re.search(f"({before}) {re.escape(way)}{after} ", text)
+            match = re.search(f"{before} {re.escape(way)}{after} ", text)
             if match:
-                found[attribute] = "none" if deniable and match[1] else names[attribute][way]
+                found[attribute] = names[attribute][way]
                 text = f"{text[: match.start()]} , {text[match.end() :]}"
                 return
+
+    def refuse(attribute: str, *others: str) -> None:
+        nonlocal text
+        ways = "|".join(map(re.escape, sorted((*names[attribute], *others), key=len, reverse=True)))
+        match = re.search(f"{DENIED}(?: (?:{colours}))? (?:{ways}) ", text)
+        if match:
+            found[attribute] = "none"
+            text = f"{text[: match.start()]} , {text[match.end() :]}"
 
     places = "|".join(sorted({re.escape(plain(word)) for word in WORDING["background"]}))
     colours = "|".join(map(re.escape, names["colour"]))
     take("background", after=f" (?:{places})")  # "green wall"
     if "background" not in found:
-        take("background", before=f" (?:{places})(?: is| to| :| in| =)?")  # "the wall is green"
+        take("background", before=f" (?:{places})(?: colou?r)?(?: is| to| :| in| =)?")  # "the wall is green"
     for start, end in (way.split("{}") for way in WORDING["only colour"]):
         if "background" not in found:  # "with green behind it"
             ends = plain(end) and f" {re.escape(plain(end))}"
             take("background", before=f" {re.escape(plain(start))}", after=ends)
+    # A wall of a colour that there is not, is no hat of that colour
+    text = re.sub(f" (?:{places})(?: colou?r)?(?: is| to)? (?:{colours}) ", " , ", text)
+    text = re.sub(f" (?:{colours}) (?:{places}) ", " , ", text)
     take("animal", before=f"(?: (?:{colours}))?")
+    refuse("eyewear")
+    refuse("headwear", "hat", "hats")
     for attribute in ("eyewear", "headwear"):
-        take(attribute, deniable=True)
+        if attribute not in found:
+            take(attribute)
     take("colour")
     take("style")
     if found.get("headwear") == "none":

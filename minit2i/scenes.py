@@ -55,6 +55,9 @@ class Scene:
 
 
 LAYOUT = len(STYLES) + 3
+FRAMES = 16  # of a clip of a scene that moves (motion.py)
+UPRIGHT = (0.0, 0.0, 0.8, 0.0)  # a pose about as scenes have it in still pictures
+POSE = 4  # numbers that say where a scene is in a frame, and how it is turned
 
 
 def held_out(animal: str, headwear: str, colour: str) -> bool:

@@ -193,8 +193,7 @@ class UNet(nn.Module):
             x = x + control[-1]
         for block in self.up:
             x = block(x, skips, embedding, text)
-        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
-        return self.conv_out(torch.cat([x, x_t], dim=1))
+        return self.finished(x, x_t)
 
     def embed(self, t: Tensor, text: Text | None, layout: Tensor | None) -> Tensor:
         """Time, text and layout as one vector, which modulates every block: (B, E)."""
@@ -206,12 +205,14 @@ class UNet(nn.Module):
             embedding = embedding + self.layout(layout)
         return F.silu(embedding)
 
-    def entered(self, x_t: Tensor, layout: Tensor | None, seen: Tensor | None = None) -> Tensor:
+    def entered(
+        self, x_t: Tensor, layout: Tensor | None, seen: Tensor | None = None, angle: Tensor | None = None
+    ) -> Tensor:
         """What the first block works on: the noisy picture, where its places are, and what is shown beside
-        it, (B, widths[0], H/patch, W/patch)."""
+        it, (B, widths[0], H/patch, W/patch). angle: see `frame_waves`."""
         x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))  # (B, widths[0], H/patch, W/patch)
         if layout is not None:
-            x = x + self.frame(frame_waves(layout[:, -3:], *x.shape[2:]))
+            x = x + self.frame(frame_waves(layout[:, -3:], *x.shape[2:], angle))
         if seen is not None:
             x = x + self.seen(F.pixel_unshuffle(seen, self.config.patch))
         return x
@@ -224,6 +225,11 @@ class UNet(nn.Module):
             skips += seen
         return self.middle(x, embedding), skips
 
+    def finished(self, x: Tensor, x_t: Tensor) -> Tensor:
+        """From what the last block says of the noisy picture x_t to the prediction, (B, C, H, W)."""
+        x = F.pixel_shuffle(self.to_pixels(x), self.config.patch)  # (B, exit_channels, H, W)
+        return self.conv_out(torch.cat([x, x_t], dim=1))
+
 
 def denoising_loss(
     model: UNet,
@@ -233,16 +239,21 @@ def denoising_loss(
     generator: Generator,
     weighting: str,
     bell: tuple[float, float] | None = None,
+    t: Tensor | None = None,
+    eps: Tensor | None = None,
     **told: Tensor,
 ) -> Tensor:
     """Noise a batch at random times and ask for what was there; the weighted mean squared error, a scalar.
 
     x_0: (B, C, H, W) of about unit scale; weighting: see `Schedule.loss_weight`, which raises ValueError for
-    an unknown one; bell: see `Schedule.random_t`; told: what else the model is given.
+    an unknown one; bell: see `Schedule.random_t`; t: (B,), the times, and eps, shaped as x_0, the noise, if
+    not at random; told: what else the model is given.
     Source: Ho et al. 2020, algorithm 1.
     """
-    t = schedule.random_t(len(x_0), generator, bell)
-    eps = torch.randn(x_0.shape, generator=generator)
+    if t is None:
+        t = schedule.random_t(len(x_0), generator, bell)
+    if eps is None:
+        eps = torch.randn(x_0.shape, generator=generator)
     t, eps = t.to(x_0.device), eps.to(x_0.device)
     x_t = schedule.add_noise(x_0, eps, t)
     prediction = model(x_t, t, text, **told)

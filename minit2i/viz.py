@@ -9,12 +9,17 @@ import html
 import io
 import json
 import math
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from .errors import InputError
+from .files import write_file
 from .pictures import as_rgb, save_image, to_pil
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
@@ -93,10 +98,38 @@ def filmstrip(frames: list[Tensor], count: int = 8, side: int = 128) -> Image.Im
     return grid([to_pil(frame)[0] for frame in pick_frames(frames, count)], columns=count, side=side)
 
 
-def save_film(frames: list[Image.Image], path: str | Path, seconds: float = 3.0) -> None:
-    """Write an animated GIF or WebP that rests on its last frame for a second, and loops."""
-    durations = [round(1000 * seconds / len(frames))] * (len(frames) - 1) + [1000]
+def save_film(frames: list[Image.Image], path: str | Path, seconds: float = 3.0, rest: float = 1.0) -> None:
+    """Write an animated GIF or WebP that rests on its last frame for so many seconds, and loops; or an MP4,
+    which does neither. Raises InputError if there is no encoder for that (the program ffmpeg)."""
+    if str(path).lower().endswith(".mp4"):
+        _save_mp4(frames, path, round(len(frames) / seconds))
+        return
+    each = round(1000 * seconds / len(frames))
+    durations = [each] * (len(frames) - 1) + [each + round(1000 * rest)]
     save_image(frames[0], path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def find_encoder(path: str | Path) -> str:
+    """The program that writes an .mp4. Raises InputError, with the path, if it is not here."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise InputError(f"{path}: an .mp4 needs the program ffmpeg; a .gif or a .webp does not")
+    return ffmpeg
+
+
+def _save_mp4(frames: list[Image.Image], path: str | Path, rate: int) -> None:
+    ffmpeg = find_encoder(path)
+    width, height = frames[0].size
+    raw = b"".join(as_rgb(frame).tobytes() for frame in frames)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "film.mp4")
+        into = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(rate), "-i", "-"]
+        command = [ffmpeg, "-v", "error", *into, "-pix_fmt", "yuv420p", str(file)]
+        done = subprocess.run(command, input=raw, capture_output=True, check=False)
+        if done.returncode:
+            reason = done.stderr.decode(errors="replace").strip().split("\n")[-1]
+            raise InputError(f"{path}: ffmpeg cannot write it ({reason})")
+        write_file(path, file.read_bytes())
 
 
 def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, side: int = 256) -> str:

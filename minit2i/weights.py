@@ -17,13 +17,16 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from .autoencoder import Autoencoder, AutoencoderConfig
+from .caption import Captioner, CaptionerConfig
 from .clip import CLIP, CLIPConfig
 from .control import Branch
 from .device import device
 from .errors import InputError
 from .files import WEIGHTS, write_file
 from .judge import Judge, JudgeConfig
+from .planner import Planner, PlannerConfig
 from .reader import Reader, ReaderConfig
+from .temporal import TemporalConfig, TemporalLayers
 from .tokenizer import Tokenizer
 from .unet import UNet, UNetConfig
 from .upscaler import Upscaler, UpscalerConfig
@@ -38,6 +41,10 @@ NETWORKS = {  # name of a weights file -> the network and its sizes
     "inpaint": (UNet, UNetConfig),
     "reader": (Reader, ReaderConfig),
     "sketch": (Branch, UNetConfig),
+    "planner": (Planner, PlannerConfig),
+    "video": (TemporalLayers, TemporalConfig),
+    "caption": (Captioner, CaptionerConfig),
+    "caption-blind": (Captioner, CaptionerConfig),
     "judge": (Judge, JudgeConfig),
     "judge-fashion": (Judge, JudgeConfig),
 }

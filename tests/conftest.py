@@ -6,9 +6,13 @@ import pytest
 import torch
 
 from minit2i import weights
+from minit2i.caption import Captioner, CaptionerConfig
 from minit2i.clip import CLIP, CLIPConfig
 from minit2i.control import Branch
+from minit2i.planner import Planner, PlannerConfig
 from minit2i.reader import Reader, ReaderConfig
+from minit2i.scenes import LAYOUT
+from minit2i.temporal import TemporalConfig, TemporalLayers
 from minit2i.tokenizer import Tokenizer
 from minit2i.unet import UNet, UNetConfig
 from minit2i.upscaler import Upscaler, UpscalerConfig
@@ -44,6 +48,7 @@ def tiny_weights(tmp_path_factory):
             exit_channels=8,
             text_width=width,
             text_pooled=width,
+            layout=LAYOUT,
         )
     )
     torch.nn.init.normal_(
@@ -56,6 +61,14 @@ def tiny_weights(tmp_path_factory):
     weights.save_model(folder / "clip.safetensors", clip, {"name": "clip"})
     weights.save_model(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
     weights.save_model(folder / "inpaint.safetensors", inpaint, {"name": "inpaint"})
+    planner = Planner(PlannerConfig(width=16, depth=1, heads=2, vocabulary=tokenizer.vocabulary))
+    layers = TemporalLayers(TemporalConfig((16, 32, 32, 32, 16), entry=16, told=width, heads=2, embedding=8))
+    captioner = Captioner(
+        CaptionerConfig(tokenizer.vocabulary, width=16, depth=1, heads=2, picture_width=width)
+    )
+    made = {"planner": planner, "video": layers, "caption": captioner, "caption-blind": captioner}
+    for name, model in made.items():
+        weights.save_model(folder / f"{name}.safetensors", model, {"name": name})
     weights.save_model(folder / "sketch.safetensors", Branch.of(denoiser), {"name": "sketch"})
     reader = Reader(ReaderConfig(token_width=width, hidden=8))
     weights.save_model(folder / "reader.safetensors", reader, {"name": "reader"})

@@ -380,6 +380,41 @@ def test_the_device_is_said_once_where_a_run_takes_long(run, refused, photo, mon
 # ---- Starting from a picture ----
 
 
+def test_video_writes_films_and_strips(run, photo, refused, monkeypatch):
+    prompt = "a cat wearing a blue baseball cap"
+    for out in ("clip.gif", "clip.webp", "clip.png"):
+        code, said, _ = run("video", prompt, "-o", out, "--size", "64", *FAST)
+        assert (code, said) == (0, [out])
+    film = Image.open("clip.gif")
+    assert film.size == (64, 64) and film.n_frames <= 16
+    assert Image.open("clip.png").width > 8 * 64
+    code, said, _ = run("video", "hopping", "--from", photo, "-o", "begun.webp", "--size", "64", *FAST)
+    assert (code, said) == (0, ["begun.webp"])
+    _, _, said = run("video", "a zebra hopping", "-o", "clip.png", "--size", "64", *FAST)
+    assert sum("zebra" in line for line in said) == 1
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert "ffmpeg" in refused("video", prompt, "-o", "clip.mp4")
+
+
+def test_describe_and_ask_print_words(run, photo, refused):
+    code, said, _ = run("describe", photo)
+    assert code == 0 and len(said) <= 1
+    Path("album").mkdir()
+    shutil.copy(photo, "album/a.png")
+    code, said, _ = run("describe", "--dir", "album", "--json")
+    assert code == 0 and json.loads("\n".join(said))[0]["image"] == "a.png"
+    assert run("ask", photo, "what is it?")[0] == 0
+    assert "nothing was asked" in refused("ask", photo, "?!")
+    assert "--dir" in refused("describe")
+
+
+def test_chat_reads_what_is_piped_and_ends(run, photo, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("what is it?\n\n!!!\nhullabaloo\nbye\nnever read\n"))
+    code, said, _ = run("chat", photo)
+    assert code == 0 and "never read" not in " ".join(said)
+    assert said[-1].startswith("ask about the picture")
+
+
 def test_edit_draws_what_its_mask_says_and_leaves_the_rest(run, photo):
     Image.new("L", (3, 2)).save("black.png")
     white = Image.new("L", (60, 40))
@@ -463,6 +498,11 @@ def test_extend_goes_one_way_at_a_time(refused, photo, sides):
         "edit x.png y",
         "extend x.png a --right 0",
         "sketch x.png",
+        "video",
+        "video x -o film.exe",
+        "describe",
+        "ask x.png",
+        "chat",
         "sketch x.png y --strength 1.5",
         "train denoiser --minutes 0",
         "train denoiser --resume",

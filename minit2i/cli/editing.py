@@ -1,14 +1,15 @@
-"""The commands that start from a picture: vary, edit, extend."""
+"""The commands that start from a picture, or move one: vary, edit, extend, video."""
 
 import warnings
 
 from PIL import Image
 
-from minit2i import retouch
+from minit2i import retouch, viz
 from minit2i.edit import Editor
 from minit2i.errors import InputError
-from minit2i.fitted import SIDE
-from minit2i.pictures import open_image
+from minit2i.fitted import SIDE, Fitted
+from minit2i.pictures import open_image, to_pil, to_tensor
+from minit2i.video import Animator
 
 from .shared import check_output, save, settings, shorten
 
@@ -43,6 +44,28 @@ def run_extend(args) -> None:
     editor, far = editor_for(picture, args), getattr(args, sides[0])
     prompts = [shorten(prompt, editor.t2i.tokenizer) for prompt in args.prompts]
     save(retouch.extend(editor, picture, prompts, sides[0], far, **settings(args)), out)
+
+
+def run_video(args) -> None:
+    out = check_output(args.out, endings=(".gif", ".webp", ".mp4", ".png"))
+    if out.suffix.lower() == ".mp4":
+        viz.find_encoder(out)
+    picture = open_image(args.first) if args.first is not None else None
+    animator = Animator.load(args.weights)
+    prompt, given = shorten(args.prompt, animator.t2i.tokenizer), settings(args)
+    if picture is None:
+        [clip] = animator.draw([prompt], style=args.style, **given)
+    else:
+        if picture.width != picture.height:
+            warnings.warn(f"{args.first} is no square: what is at its edges fills it up", stacklevel=1)
+        first = to_tensor(Fitted(picture).square, size=args.size)
+        [clip] = animator.draw_from(first, [prompt], args.seed)
+    frames = to_pil(animator.t2i.enlarge(clip, args.size))
+    if out.suffix.lower() == ".png":
+        save(viz.grid(frames, columns=8, side=min(128, args.size)), out)
+        return
+    viz.save_film(frames, out, seconds=1.6, rest=0)
+    print(out)
 
 
 def editor_for(picture: Image.Image, args) -> Editor:

@@ -1,25 +1,20 @@
-"""The command `minit2i`: what may be typed, and how mistakes are told.
+"""The command `minit2i`: what may be typed.
 
-commands.py does the work. It is imported only once the arguments are understood, for it needs torch, and
-`minit2i --help` should not wait for that. A mistake, be it in the arguments or in a file, is one line on
-stderr and exit code 2; a mistake of ours keeps its traceback.
+main.py reads them; commands.py does the work.
 """
 
 import argparse
 import contextlib
 import os
-import sys
-import warnings
 from importlib import metadata
 
 from minit2i.errors import InputError
-from minit2i.files import WEIGHTS
 from minit2i.scenes import STYLES
 
 DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = (
     "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
-    "inpaint", "reader", "sketch", "judge", "judge-fashion",
+    "inpaint", "reader", "sketch", "planner", "video", "caption", "caption-blind", "judge", "judge-fashion",
 )  # fmt: skip
 
 
@@ -155,8 +150,8 @@ def build_parser() -> Parser:
     add("--prompt", default="", help="tell the denoiser what the picture shows")
     add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
 
-    def changing(name: str, what: str, example: str, *words: str):
-        add = command(name, what, example, *words, out=f"{name}.png", seed=True)
+    def changing(name: str, what: str, example: str, *words: str, out: str = ""):
+        add = command(name, what, example, *words, out=out or f"{name}.png", seed=True)
         add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
         add("--guidance", type=between(0.0, 100.0), help="how much to heed the words")
         return add
@@ -197,6 +192,31 @@ def build_parser() -> Parser:
     )
     add("--strength", type=between(0.0, 1.0), default=1.0, help="how much to heed the drawing (%(default)s)")
 
+    add = changing(
+        "video",
+        "draw a clip of what the prompt says",
+        '"a fox wearing a red top hat, sliding left" -o fox.webp',
+        "PROMPT",
+        out="video.gif",
+    )
+    add("--style", choices=STYLES, help="whose art (by chance)")
+    add("--size", type=int, choices=(64, 256), default=256, help="pixels a side (%(default)s)")
+    add("--from", dest="first", metavar="IMAGE", help="move this picture, as it is")
+
+    add = command("describe", "say what a picture shows", "cat.png", as_json=True)
+    add("images", metavar="IMAGE", nargs="*")
+    add("--dir", type=folder, metavar="FOLDER", help="describe the pictures in a folder")
+    command(
+        "ask", "answer a question about a picture", 'cat.png "what colour is the hat?"', "IMAGE", "QUESTION"
+    )
+    command(
+        "chat",
+        "talk about a picture: questions are answered, wishes change it",
+        "cat.png -o changed.png",
+        "IMAGE",
+        out="chat.png",
+    )
+
     command(
         "upscale",
         "make a picture four times as wide and as high",
@@ -224,43 +244,3 @@ def build_parser() -> Parser:
 
     command("data", "list the embedded data sets", "--json", as_json=True)
     return parser
-
-
-def say(message: object, *_) -> None:
-    """One line on stderr; takes the place of warnings.showwarning, which writes two."""
-    if isinstance(message, OSError) and message.strerror:
-        message = f"{message.filename}: {message.strerror}" if message.filename else message.strerror
-    print("minit2i:", " ".join(str(message).split()), file=sys.stderr)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run one command. Returns its exit code: 0, 1 if nobody reads on, 2 for a mistake, 130 for Ctrl-C."""
-    argv = sys.argv[1:] if argv is None else argv
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every letter
-    with warnings.catch_warnings():
-        warnings.showwarning = say
-        try:
-            args = build_parser().parse_args(argv)
-            if args.device:
-                os.environ["MINIT2I_DEVICE"] = args.device
-            from . import commands
-
-            args.argv, args.weights = argv, args.weights or WEIGHTS
-            getattr(commands, f"run_{args.command}")(args)
-            sys.stdout.flush()
-        except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        except InputError as error:
-            say(error)
-            return 2
-        except OSError as error:
-            if error.errno is None:  # not the file system's word, but a bug's
-                raise
-            say(error)
-            return 2
-        except KeyboardInterrupt as stop:
-            say(stop if str(stop) else "stopped")
-            return 130
-    return 0

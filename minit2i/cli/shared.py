@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from minit2i.device import device
 from minit2i.errors import InputError
+from minit2i.fitted import Fitted
 from minit2i.pictures import FORMATS, open_image, save_image
 from minit2i.tokenizer import Tokenizer, words_of
 
@@ -66,13 +67,17 @@ def show(rows: list[dict], as_json: bool) -> None:
     print(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else "\n".join(table))
 
 
-def pictures_in(folder: Path) -> tuple[list[str], list[Image.Image]]:
-    """Names and small squares of the pictures in a folder and its folders; warns of those it cannot read."""
+def pictures_in(folder: Path, crop: bool = True) -> tuple[list[str], list[Image.Image]]:
+    """Names and small squares of the pictures in a folder and its folders; warns of those it cannot read.
+
+    crop: to the middle of each; else its shorter side is filled up.
+    """
+    square = (lambda picture: ImageOps.fit(picture, (128, 128))) if crop else (lambda p: Fitted(p).square)
     names, pictures = [], []
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS]
     for path in tqdm(paths, desc="reading", unit=" pictures", disable=None, leave=False):
         try:
-            pictures.append(ImageOps.fit(open_image(path), (128, 128)))
+            pictures.append(square(open_image(path)))
             names.append(str(path.relative_to(folder)))
         except InputError as error:
             warnings.warn(f"left out {error}", stacklevel=1)

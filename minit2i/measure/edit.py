@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from minit2i import retouch
-from minit2i.captions import full_caption
+from minit2i.captions import full_caption, said_in_full
 from minit2i.device import device
 from minit2i.edit import WAYS, Editor
 from minit2i.fit import fit_psnr
@@ -80,12 +80,6 @@ def measure_edits(editor: Editor, judge: Judge, n: int, seed: int, split: str = 
         if name in ("mask, trained", "mask, replace", "words alone", "drawn afresh"):
             result[name]["fit"] = quantiles(fit_psnr(drawn, task.wanted))
     return result
-
-
-def said_in_full(scene: Scene) -> str:
-    """A full caption, which also says that there are no glasses: what an edit is not told stays."""
-    text = full_caption(scene)
-    return f"{text} and no glasses" if scene.eyewear == "none" else text
 
 
 def in_fifties(way: Callable, task: Task, prompts: list[str], seed: int, what: str) -> Tensor:

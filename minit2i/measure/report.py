@@ -15,11 +15,14 @@ from minit2i.files import WEIGHTS
 from minit2i.judge import QUESTIONS
 from minit2i.search import Matcher
 from minit2i.sketch import Sketcher
+from minit2i.talk import Talker
 from minit2i.text2image import TextToImage
 from minit2i.training.batches import scene_pictures
+from minit2i.video import Animator
 from minit2i.weights import load_model, load_tokenizer
 
 from .autoencoder import measure_autoencoder
+from .caption import measure_captions
 from .clip import measure_clip
 from .clothes import measure_clothes
 from .edit import measure_edits, measure_seams
@@ -27,6 +30,7 @@ from .scenes import measure_prompts, measure_scenes
 from .shares import REAL_SEED
 from .sketch import measure_sketches
 from .upscaler import measure_upscaler
+from .video import measure_video
 
 
 def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tuple[dict, Image.Image]:
@@ -38,6 +42,7 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
         raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
     t2i, clothes = TextToImage.load(folder), TextToImage.load(folder, "denoiser-fashion")
     judge, editor, sketcher = load_model("judge", folder), Editor.load(folder), Sketcher.load(folder)
+    animator, talker = Animator.load(folder), Talker.load(folder)
     scenes, sheet = measure_scenes(t2i, judge, n, seed)
     real, _ = scene_pictures("held_out", n - n % 2, 64, seed=REAL_SEED)
     return {
@@ -52,6 +57,8 @@ def evaluate(folder: str | Path = WEIGHTS, n: int = 2000, seed: int = 0) -> tupl
         "edits": measure_edits(editor, judge, max(1, n // 4), seed),
         "extended": measure_seams(editor, max(1, n // 40), seed),
         "sketches": measure_sketches(sketcher, editor, judge, max(50, n // 4), seed),
+        "clips": measure_video(animator, judge, max(4, n // 4), seed),
+        "told": measure_captions(talker, load_model("caption-blind", folder), judge, n, seed),
     }, sheet
 
 
@@ -117,6 +124,27 @@ def print_report(result: dict) -> None:
         line("    class right", entry["animal"])
         line("    colour of the prompt, not the drawing", entry["colour_of_the_prompt"])
         line("    all right", entry["joint"])
+    print_clips(result["clips"], line)
+    print("Pictures put into words")
+    for name, entry in result["told"].items():
+        if name.startswith("kinds"):
+            for kind, value in entry.items():
+                line(name.replace("kinds", f"  question: {kind}"), value)
+        else:
+            line(name.replace("_", " "), entry)
+
+
+def print_clips(clips: dict, line: Callable[[str, dict], None]) -> None:
+    """How clips move, what they show, and how much they flicker."""
+    print("Clips, of held-out pairs of animal and motion")
+    for name, entry in clips.items():
+        line(f"{name}: motion as said", entry["motion"])
+        line(f"{name}: right in every frame", entry["every_frame"])
+        notes = [f"right in {100 * entry['frames']:.1f} % of frames", f"flicker {entry['flicker']:.4f}"]
+        notes.append(f"in the background {entry['background']:.4f}")
+        if entry.get("fit"):
+            notes.append(f"fit {entry['fit']['median']:.1f} dB (median), n = {entry['fit']['n']}")
+        print(f"    {'; '.join(notes)}")
 
 
 def print_edits(result: dict, line: Callable[[str, dict], None]) -> None:

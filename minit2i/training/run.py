@@ -16,6 +16,7 @@ from minit2i.pictures import save_image
 from minit2i.weights import fingerprint, save_model
 
 from .autoencoder import AutoencoderRecipe
+from .caption import CaptionRecipe
 from .clip import ClipRecipe
 from .clothes import ClothesJudgeRecipe, ClothesRecipe
 from .denoiser import DenoiserRecipe, PixelRecipe
@@ -26,6 +27,7 @@ from .reader import ReaderRecipe
 from .recipe import Recipe
 from .sketch import SketchRecipe
 from .upscaler import UpscalerRecipe
+from .video import PlannerRecipe, VideoRecipe
 
 RECIPES = {
     "clip": ClipRecipe(),
@@ -37,6 +39,10 @@ RECIPES = {
     "inpaint": InpaintRecipe(),
     "reader": ReaderRecipe(),
     "sketch": SketchRecipe(),
+    "planner": PlannerRecipe(),
+    "video": VideoRecipe(),
+    "caption": CaptionRecipe(),
+    "caption-blind": CaptionRecipe(blind=True),
     "judge": JudgeRecipe(),
     "judge-fashion": ClothesJudgeRecipe(),
 }

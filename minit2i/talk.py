@@ -1,0 +1,98 @@
+"""A conversation about a picture: describe it, ask about it, and change it by words.
+
+A question goes to the captioner; a wish ("now make the hat red", "as a dog") changes the description that we
+have of the picture, and a new picture is made from the old one (edit.py).
+
+Shapes: pictures (B, 3, 64, 64) in [-1, 1].
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from . import retouch
+from .caption import DESCRIBE, Captioner, write
+from .captions import full_caption, said_in_full
+from .device import device_of
+from .edit import Editor
+from .files import WEIGHTS
+from .fitted import Fitted
+from .pictures import as_rgb, to_tensor
+from .reading import asked, read, said
+from .scenes import ANIMALS, BACKGROUNDS, COLOURS, EYEWEAR, HEADWEAR
+from .text2image import TextToImage
+from .weights import find, load_model
+from .wishes import QUESTION, WISH, as_prompt, plainly
+
+HELP = 'ask about the picture ("what is on its head?"), or say what to change ("make the hat red")'
+KNOWN = (
+    f"i know {', '.join(ANIMALS)}; {', '.join(HEADWEAR)}, in {', '.join(COLOURS)}; "
+    f"{' and '.join(EYEWEAR[1:])}; backgrounds in {', '.join(BACKGROUNDS)}"
+)
+
+
+class Turn(NamedTuple):
+    """What is answered, and the picture that we speak of from now on."""
+
+    answer: str
+    picture: Image.Image
+
+
+class Talker:
+    """Looks at pictures, tells what they show, answers, and changes them."""
+
+    def __init__(self, captioner: Captioner, t2i: TextToImage, editor: Editor | None = None):
+        """editor: for wishes; None for one who only tells and answers."""
+        self.captioner, self.t2i, self.editor = captioner, t2i, editor
+
+    @classmethod
+    def load(cls, folder: str | Path = WEIGHTS, edits: bool = True) -> "Talker":
+        """Load the weights from `folder`, and what is not there from the shipped ones; edits: whether to
+        bring an editor, too. Raises InputError if some are missing, damaged, or do not belong together."""
+        home = find("denoiser", folder).parent  # with the denoiser comes CLIP
+        captioner = load_model("caption", folder, beside=home)
+        editor = Editor.load(folder) if edits else None
+        return cls(captioner, editor.t2i if editor else TextToImage.load(folder), editor)
+
+    @torch.no_grad()
+    def look(self, pictures: Tensor) -> Tensor:
+        """What CLIP sees in pictures: (B, P, W)."""
+        return self.t2i.clip.image.tokens(pictures.to(device_of(self.t2i.clip)))
+
+    def tensor(self, picture: Image.Image) -> Tensor:
+        """A picture of any size as it is looked at: (1, 3, 64, 64)."""
+        return to_tensor(Fitted(as_rgb(picture)).square, size=self.t2i.size)
+
+    def answer(self, pictures: Tensor, question: str = DESCRIBE, **settings) -> list[str]:
+        """An answer for each picture; settings: those of `caption.write`."""
+        asked_for = plainly(question) or DESCRIBE
+        return write(self.captioner, self.t2i.tokenizer, self.look(pictures), asked_for, **settings)
+
+    def turn(self, picture: Image.Image, text: str) -> Turn:
+        """Answer a question about a picture of any size, or grant a wish."""
+        x, heard = self.tensor(picture), plainly(text)
+        wishes = WISH.match(heard)
+        if not wishes and (QUESTION.match(heard) or text.strip().endswith("?")):
+            return Turn(self.answer(x, heard)[0], picture)
+        wish = as_prompt(heard)
+        if self.editor is None or not (said(wish) or wishes):
+            return Turn(HELP, picture)
+        [(now, head)] = read(self.t2i.clip, self.editor.reader, x)
+        if now.headwear == "none" and re.search(r"\b(give|put|add|in|wearing|want)\b.*\bhats?$", wish):
+            wish = re.sub(r"\bhats?$", "baseball cap", wish)  # any will do
+        asks = said(wish)
+        if not asks:
+            return Turn(KNOWN, picture)
+        wanted = asked(now, head, wish)
+        if asks.get("colour", "none") != "none" and wanted.headwear == "none":
+            return Turn("there is no hat", picture)
+        if said_in_full(wanted) == said_in_full(now):
+            return Turn(f"it is so already: {full_caption(wanted)}", picture)
+        edited, mask = retouch.edit(self.editor, picture, said_in_full(wanted))
+        if not mask.getbbox():
+            return Turn("i found no place to change", picture)
+        return Turn(full_caption(wanted), edited)
