@@ -26,7 +26,7 @@ from .reading import asked, read, said
 from .scenes import ANIMALS, BACKGROUNDS, COLOURS, EYEWEAR, HEADWEAR
 from .text2image import TextToImage
 from .weights import find, load_model
-from .wishes import QUESTION, WISH, as_prompt, plainly
+from .wishes import QUESTION, WISH, as_prompt, as_question, plainly
 
 HELP = 'ask about the picture ("what is on its head?"), or say what to change ("make the hat red")'
 KNOWN = (
@@ -69,7 +69,7 @@ class Talker:
 
     def answer(self, pictures: Tensor, question: str = DESCRIBE, **settings) -> list[str]:
         """An answer for each picture; settings: those of `caption.write`."""
-        asked_for = plainly(question) or DESCRIBE
+        asked_for = as_question(plainly(question)) or DESCRIBE
         return write(self.captioner, self.t2i.tokenizer, self.look(pictures), asked_for, **settings)
 
     def turn(self, picture: Image.Image, text: str) -> Turn:
@@ -82,7 +82,8 @@ class Talker:
         if self.editor is None or not (said(wish) or wishes):
             return Turn(HELP, picture)
         [(now, head)] = read(self.t2i.clip, self.editor.reader, x)
-        if now.headwear == "none" and re.search(r"\b(give|put|add|in|wearing|want)\b.*\bhats?$", wish):
+        hat = re.search(r"\b(give|put|add|in|wearing|want)\b.*\bhats?$", wish)
+        if now.headwear == "none" and hat and "headwear" not in said(wish):
             wish = re.sub(r"\bhats?$", "baseball cap", wish)  # any will do
         asks = said(wish)
         if not asks:

@@ -29,6 +29,13 @@ def plainly(text: str) -> str:
     return " ".join(word for word in words_of(text) if word.isalnum())
 
 
+def as_question(text: str) -> str:
+    """A question, said `plainly`, in words that the captioner learnt: "tell me about it" -> "describe it"."""
+    text = re.sub(r"\b(does it wear|is it wearing) anything\b", r"what \1", text)
+    about = re.search(r"\b(?:tell|say)\b.* about (?:it|this|(?:the|this) (?:picture|image|photo))$", text)
+    return "describe it" if about else text
+
+
 def as_prompt(wish: str) -> str:
     """What a wish, said `plainly`, asks for: "turn the cat into a dog" -> "a dog"."""
     wish = re.sub(r" instead of .*", "", wish)

@@ -284,6 +284,7 @@ def test_a_wish_changes_the_picture_and_nothing_else_does(talker):
     bare = render(Scene("cat", "none", "none", "none", "green", "noto"), 256)
     assert talker.turn(bare, "make the hat red").answer == "there is no hat"
     assert talker.turn(bare, "give it a red hat").answer.startswith("a cat wearing a red baseball cap")
+    assert talker.turn(bare, "add a blue sun hat").answer.startswith("a cat wearing a blue sun hat")
     assert talker.turn(picture, "take off the hat").answer == "a cat with no hat on a green background"
     assert talker.turn(picture, "make it a bird").answer.startswith("i know cat,")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from minit2i.reading import said
-from minit2i.wishes import QUESTION, WISH, as_prompt, is_goodbye, plainly
+from minit2i.wishes import QUESTION, WISH, as_prompt, as_question, is_goodbye, plainly
 
 BARE = {"headwear": "none", "colour": "none"}
 
@@ -57,6 +57,13 @@ def test_questions_are_questions(text):
 def test_wishes_ask_for_what_they_say(text, asks):
     assert WISH.match(plainly(text)) or text.startswith("a ")
     assert said(as_prompt(plainly(text))) == asks
+
+
+def test_questions_become_those_that_were_learnt():
+    assert as_question("tell me about the picture") == "describe it"
+    assert as_question("can you say something about it") == "describe it"
+    assert as_question("does it wear anything") == "what does it wear"
+    assert as_question("what colour is it") == "what colour is it"
 
 
 def test_signs_and_short_forms_do_not_matter():
