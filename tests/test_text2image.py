@@ -131,11 +131,11 @@ def test_impossible_wishes_are_refused_in_one_line(tiny):
         tiny([])
 
 
-def test_the_shipped_weights_fit_in_30_megabytes():
+def test_the_shipped_weights_fit_in_40_megabytes():
     files = list(WEIGHTS.rglob("*.safetensors"))
     # The one of pixels is trained by lessons and benches only, to compare with
     assert {file.stem for file in files} == set(RECIPES) - {"denoiser-pixels"}
-    assert sum(file.stat().st_size for file in files) < 30e6
+    assert sum(file.stat().st_size for file in files) <= 40e6
     for file in files:
         card = read_card(file)
         assert {"command", "commit", "data", "seed", "steps", "minutes", "machine"} <= card.keys()
