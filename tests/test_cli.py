@@ -390,6 +390,8 @@ def test_video_writes_films_and_strips(run, photo, refused, monkeypatch):
     assert Image.open("clip.png").width > 8 * 64
     code, said, _ = run("video", "hopping", "--from", photo, "-o", "begun.webp", "--size", "64", *FAST)
     assert (code, said) == (0, ["begun.webp"])
+    _, _, said = run("video", "hopping", "--from", photo, "-o", "x.gif", "--size", "64", "--style", "noto")
+    assert sum("--style" in line for line in said) == 1
     _, _, said = run("video", "a zebra hopping", "-o", "clip.png", "--size", "64", *FAST)
     assert sum("zebra" in line for line in said) == 1
     monkeypatch.setattr("shutil.which", lambda name: None)

@@ -56,6 +56,8 @@ def run_video(args) -> None:
     if picture is None:
         [clip] = animator.draw([prompt], style=args.style, **given)
     else:
+        if args.style or args.guidance is not None:
+            warnings.warn("--style and --guidance have no part in moving a picture", stacklevel=1)
         if picture.width != picture.height:
             warnings.warn(f"{args.first} is no square: what is at its edges fills it up", stacklevel=1)
         first = to_tensor(Fitted(picture).square, size=args.size)
