@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from minit2i import retouch
-from minit2i.edit import Editor
-from minit2i.pictures import open_image, save_image, to_pil, to_tensor
-from minit2i.sketch import Sketcher
-from minit2i.talk import Talker
-from minit2i.video import Animator
+from minit2i.describe.chat import Chat
+from minit2i.edit import any_size
+from minit2i.edit.editor import Editor
+from minit2i.images import open_image, save_image, to_pil, to_tensor
+from minit2i.sketch.sketcher import Sketcher
+from minit2i.video.animator import Animator
 from minit2i.viz import grid, save_film
 
 HERE = Path(__file__).parent
@@ -27,9 +27,9 @@ def edit_strip(editor: Editor, cat: Image.Image) -> Image.Image:
     mask = Image.new("L", cat.size)
     mask.paste(255, (10, 0, 246, 120))
     covered = Image.composite(Image.new("RGB", cat.size, "grey"), cat, mask)
-    crown, _ = retouch.inpaint(editor, cat, mask, "a cat wearing a red crown", seed=1)
+    crown, _ = any_size.inpaint(editor, cat, mask, "a cat wearing a red crown", seed=1)
     wishes = ["a cat wearing a yellow baseball cap", "a cat wearing a blue baseball cap and sunglasses"]
-    words = [retouch.edit(editor, cat, wish)[0] for wish in wishes]
+    words = [any_size.edit(editor, cat, wish)[0] for wish in wishes]
     captions = [
         "drawn",
         "a part covered",
@@ -43,7 +43,7 @@ def vary_strip(editor: Editor, cat: Image.Image) -> Image.Image:
     """From a cat to a dog."""
     strengths = (0, 0.4, 0.6, 0.8, 0.9)
     dog = CAT.replace("cat", "dog")
-    varied = [retouch.vary(editor, cat, dog, strength, seed=2) for strength in strengths]
+    varied = [any_size.vary(editor, cat, dog, strength, seed=2) for strength in strengths]
     return grid(varied, columns=5, captions=[f"strength {strength}" for strength in strengths], side=192)
 
 
@@ -53,7 +53,7 @@ def extend_strip(editor: Editor, cat: Image.Image) -> Image.Image:
         "an owl wearing a yellow top hat on a green background",
         "a pig in a pink sun hat on a green background",
     ]
-    return retouch.extend(editor, cat, wishes, "right", 384, seed=2)
+    return any_size.extend(editor, cat, wishes, "right", 384, seed=2)
 
 
 def sketch_strip(sketcher: Sketcher) -> Image.Image:
@@ -90,7 +90,7 @@ def moving_strip(animator: Animator) -> list[Image.Image]:
     ]
 
 
-def talk_strip(talker: Talker, cat: Image.Image) -> Image.Image:
+def talk_strip(chat: Chat, cat: Image.Image) -> Image.Image:
     """A conversation: what was said below the picture that it led to."""
     pictures, said = [cat], [""]
     for text in (
@@ -102,7 +102,7 @@ def talk_strip(talker: Talker, cat: Image.Image) -> Image.Image:
         "add sunglasses",
         "as a panda",
     ):
-        turn = talker.turn(pictures[-1], text)
+        turn = chat.turn(pictures[-1], text)
         if turn.picture is not pictures[-1]:
             pictures.append(turn.picture)
             said.append("")
@@ -118,7 +118,7 @@ def main() -> None:
         print(HERE / f"{name}.png")
     save_image(sketch_strip(Sketcher.load()), HERE / "sketch.png", optimize=True)
     print(HERE / "sketch.png")
-    save_image(talk_strip(Talker.load(), cat), HERE / "talk.png", optimize=True)
+    save_image(talk_strip(Chat.load(), cat), HERE / "talk.png", optimize=True)
     print(HERE / "talk.png")
     save_film(moving_strip(Animator.load()), HERE / "video.gif", seconds=1.6, rest=0)
     print(HERE / "video.gif")

@@ -1,14 +1,21 @@
 """minit2i: text-to-image from scratch, small enough to read and to train on a laptop.
 
-The modules of STORY are read in this order: each builds on earlier ones only. The folders are back houses,
-where networks are trained (training), measured (measure), used from the command line (cli) and practised
-(exercises).
+The files of STORY are the core, in the order in which to read them: each imports earlier ones only. Each folder
+is a chapter that grew from it, and holds what it needs whole: its networks, its use, its training and its
+measuring.
 """
 
 STORY = (
-    "errors", "files", "device", "pictures", "viz", "scenes", "captions", "clutter", "prompts", "render",
-    "motion", "data", "tokenizer", "layers", "clip", "search", "schedule", "unet", "samplers", "guidance",
-    "upscaler", "autoencoder", "judge", "reader", "control", "planner", "poses", "temporal", "caption",
-    "weights", "text2image", "metrics", "fit", "reading", "attend", "fitted", "edit", "retouch", "sketch",
-    "canvas", "video", "views", "questions", "wishes", "talk",
+    "utils", "images", "viz", "tokenizer", "layers", "clip", "schedule", "unet", "samplers", "guidance",
+    "upscaler", "autoencoder", "checkpoint", "text2image", "trainer", "muon",
 )  # fmt: skip
+CHAPTERS = ("world", "train", "evaluate", "edit", "sketch", "video", "describe", "cli")  # in this order, too
+
+
+def __getattr__(name: str):
+    """`from minit2i import TextToImage`, without waiting for PyTorch where only the version is asked for."""
+    if name == "TextToImage":
+        from .text2image import TextToImage
+
+        return TextToImage
+    raise AttributeError(f"module 'minit2i' has no attribute {name!r}")

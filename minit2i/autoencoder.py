@@ -1,8 +1,8 @@
-"""The autoencoder: a picture squeezed into a sixth of its numbers, and unfolded again.
+"""The autoencoder: a picture encoded in a sixth of its numbers, and decoded again.
 
-Most of a picture says little: plain areas, soft shading. A network learns to keep what matters, in 16x16
-places of 8 numbers each instead of 64x64 pixels of 3: the latents z. A denoiser that dreams of latents has
-far less to compute, and need not draw single pixels; the decoder knows how edges look.
+Most of a picture says little: plain areas, soft shading. A network learns to keep what matters, at 16x16
+positions of 8 numbers each instead of 64x64 pixels of 3: the latents z. A denoiser of latents has far less to
+compute, and need not draw single pixels; the decoder knows how edges look.
 Paper: Rombach et al. 2022 (latent diffusion); Hinton & Salakhutdinov 2006 (autoencoders).
 
 Shapes: B batch, C channels, H W height, width of a picture, Z channels of its latents, P patch (4).
@@ -19,7 +19,7 @@ from .layers import ResidualBlock
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Sizes of both halves. `patch`: how many pixels, in each direction, become one place."""
+    """Sizes of both halves. `patch`: how many pixels, in each direction, become one position."""
 
     channels: int = 3
     latent_channels: int = 8

@@ -1,4 +1,4 @@
-"""Does this text match this picture? Two towers that map pictures and texts into one space.
+"""Does this text match this picture? Two towers that map pictures and texts into one space; and their use.
 
 Matching pairs are pulled together and all others in the batch pushed apart; afterwards the angle between two
 vectors says how well they fit. The text tower's tokens are also what tells the denoiser the words.
@@ -8,20 +8,29 @@ small convolutional network before the transformer, which learns far faster on l
 Shapes: B pictures, N texts, L tokens of the longest text, D width of a tower, E width of the shared space.
 """
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from PIL.Image import Image
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from .images import to_tensor
 from .layers import QuickGELU, ResidualBlock, TransformerBlock
+from .tokenizer import Tokenizer
+from .utils import device_of, in_batches, write_file
+
+STEMS = ("conv", "patch")
 
 
 @dataclass(frozen=True)
 class CLIPConfig:
-    """Sizes of both towers. `picture_size` must be a multiple of `patch`; the conv stem needs patch 16, and
-    any other `stem` is CLIP's own, of patches."""
+    """Sizes of both towers. `picture_size` must be a multiple of `patch`; the conv stem needs patch 16."""
 
     picture_size: int = 64
     patch: int = 16
@@ -36,6 +45,10 @@ class CLIPConfig:
     context: int = 64
     embedding: int = 128
 
+    def __post_init__(self):
+        if self.stem not in STEMS:
+            raise ValueError(f"stem must be one of {', '.join(STEMS)}, not {self.stem!r}")
+
 
 class Text(NamedTuple):
     """What the text tower makes of captions: tokens (B, L, D), mask (B, L) True where real, pooled (B, E)."""
@@ -44,13 +57,13 @@ class Text(NamedTuple):
     mask: Tensor
     pooled: Tensor
 
-    def halves(self) -> tuple["Text", "Text"]:
+    def chunk(self) -> tuple["Text", "Text"]:
         """The first and the second half of the batch: captions and, for guidance, as many empty ones."""
         first, second = zip(*(part.chunk(2) for part in self), strict=True)
         return Text(*first), Text(*second)
 
-    def repeated(self, times: int) -> "Text":
-        """Each text so many times in a row: for the frames of a clip."""
+    def repeat_interleave(self, times: int) -> "Text":
+        """Each text so many times in a row: for the frames of a video."""
         return Text(*(part.repeat_interleave(times, dim=0) for part in self))
 
 
@@ -187,3 +200,62 @@ def many_right_loss(scores: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
         losses = F.softplus(rivals - s).masked_fill(~good, 0).sum(1) / good.sum(1).clamp(min=1)
         total = total + losses.sum() / good.any(1).sum() / 2
     return total
+
+
+# ---- The trained CLIP put to use ----
+
+
+class Matcher:
+    """Score, classify and search with PIL pictures and plain texts."""
+
+    def __init__(self, model: CLIP, tokenizer: Tokenizer):
+        self.model, self.tokenizer = model.eval(), tokenizer
+
+    @torch.no_grad()
+    def embed(self, pictures: Sequence[Image]) -> Tensor:
+        """PIL pictures -> (B, E) of length 1; with a progress bar if there are many."""
+        size, device = self.model.config.picture_size, device_of(self.model)
+        return in_batches(
+            lambda part: self.model.embed_pictures(to_tensor(part, size=size).to(device)),
+            list(pictures),
+            64,
+            "embedding pictures",
+        )
+
+    @torch.no_grad()
+    def embed_texts(self, texts: list[str]) -> Tensor:
+        """Texts -> (N, E) of length 1."""
+        device = device_of(self.model)
+        return in_batches(lambda part: self.model.embed_texts(self.tokenizer(part).to(device)), texts, 512)
+
+    def score(self, image: Image, captions: list[str]) -> list[float]:
+        """The cosine of one picture with each caption, in [-1, 1]."""
+        return (self.embed_texts(captions) @ self.embed([image])[0]).tolist()
+
+    def classify(self, image: Image, labels: list[str]) -> list[float]:
+        """How likely each label is if exactly one of them is right: probabilities that sum to 1."""
+        cosines = torch.tensor(self.score(image, labels))
+        return (cosines * self.model.scale.item()).softmax(0).tolist()
+
+    def search(
+        self, query: str, images: Sequence[Image], k: int = 5, cache: Path | None = None
+    ) -> list[tuple[int, float]]:
+        """The k pictures that fit the query best, as (index, cosine), best first.
+
+        cache: a file for the embeddings of these pictures; a second search finds them there. It must be named
+        anew for other pictures or other weights.
+        """
+        query_embedding = self.embed_texts([query])[0].cpu()
+        best = (self._embed_once(images, cache) @ query_embedding).topk(min(k, len(images)))
+        return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+
+    def _embed_once(self, images: Sequence[Image], cache: Path | None) -> Tensor:
+        if cache is not None and cache.is_file():
+            with contextlib.suppress(Exception):  # damaged: make it anew
+                return load_file(cache)["embedded"]
+        embedded = self.embed(images).cpu()
+        if cache is not None:
+            with contextlib.suppress(OSError):  # no place for it: the next search takes as long, no more
+                cache.parent.mkdir(parents=True, exist_ok=True)
+                write_file(cache, save({"embedded": embedded}))
+        return embedded

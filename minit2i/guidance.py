@@ -1,4 +1,4 @@
-"""Words steer the samplers: guidance changes the denoiser's guess, so it fits every sampler.
+"""Words steer the samplers: guidance changes the denoiser's prediction, so it fits every sampler.
 
 Papers: Ho & Salimans 2022 (classifier-free guidance), Dhariwal & Nichol 2021 (guidance by a gradient).
 
@@ -22,18 +22,21 @@ def guided(
     uncond: Text,
     guidance_scale: float,
     clamp: bool = True,
-    **told: Tensor,
+    **conditioning: Tensor | Callable,
 ) -> Denoise:
-    """Classifier-free guidance: go further in the direction in which the words change the model's mind.
+    """Classifier-free guidance: go further in the direction in which the words change the model's prediction.
 
     cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
-    conditional (one forward pass each), above 1 exaggerated. clamp: keep x_0_hat in [-1, 1]. told: what
-    the model is given with the words and without. Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
+    conditional (one forward pass each), above 1 exaggerated. clamp: keep x_0_hat in [-1, 1].
+    conditioning: what the model is given with the words and without. Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
     """
     if guidance_scale in (0, 1):
-        return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp, **told)
+        return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp, **conditioning)
     text = Text(*(torch.cat(pair) for pair in zip(uncond, cond, strict=True)))  # a batch of 2B
-    twice = {name: torch.cat([value, value]) for name, value in told.items()}
+    twice = {
+        name: torch.cat([value, value]) if isinstance(value, Tensor) else value
+        for name, value in conditioning.items()
+    }
     denoise_both = denoiser_of(model, schedule, text, clamp=False, **twice)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
@@ -50,10 +53,10 @@ def guided(
 def clip_guided(
     denoise: Denoise, score: Callable[[Tensor], Tensor], scale: float, schedule: Schedule, clamp: bool = True
 ) -> Denoise:
-    """CLIP guidance: move the guess of a denoiser that knows no words to where `score` likes it better.
+    """CLIP guidance: move the prediction of a denoiser that knows no words to where `score` likes it better.
 
     score: x_0_hat (B, C, H, W) -> (B,), differentiable, such as CLIP's match with a caption. Make `denoise`
-    with clamp=False: a clamped guess has no gradient. Source: Dhariwal & Nichol 2021, equation 14.
+    with clamp=False: a clamped prediction has no gradient. Source: Dhariwal & Nichol 2021, equation 14.
     """
 
     def steered(x_t: Tensor, t: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Building blocks that the networks share: attention, blocks, an embedding of the time; and work in batches.
+"""Building blocks that the networks share: attention, transformer and residual blocks, embeddings.
 
 Papers: Vaswani et al. 2017 (attention), He et al. 2016 (residual learning), Wu & He 2018 (group norm),
 Perez et al. 2018 (FiLM, the scale and shift by which time and text modulate a block).
@@ -7,25 +7,14 @@ Shapes: B batch, L tokens (a sequence), M context tokens, D width of a token, C 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
-
-def in_batches(
-    function: Callable[..., Tensor], items: Tensor | Sequence, size: int = 256, desc: str = ""
-) -> Tensor:
-    """Apply a function to `size` items at a time, so that memory stays small, and join the results.
-
-    items: a tensor (N, ...) or a list of N. desc: what to write beside a progress bar; without it there is
-    none.
-    Returns (N, ...), or whatever `function` makes of each part, joined along axis 0.
-    """
-    starts = tqdm(range(0, len(items), size), desc, leave=False, disable=not desc or len(items) <= size)
-    return torch.cat([function(items[i : i + size]) for i in starts])
+AttentionHook = Callable[[Tensor], Tensor]  # weights (B, heads, L, L+M) -> those to use, each row with sum 1
+Cache = tuple[Tensor, Tensor]  # keys and values of the tokens so far, (B, heads, tokens, D/heads) each
 
 
 def timestep_embedding(t: Tensor, width: int) -> Tensor:
@@ -35,16 +24,18 @@ def timestep_embedding(t: Tensor, width: int) -> Tensor:
     Source: Vaswani et al. 2017, section 3.5, with t in place of a word's position.
     """
     # frequency_i = 10000^(-i / (width/2)),  embedding = [cos(t frequency), sin(t frequency)]
-    frequency = torch.exp(-math.log(10_000) * torch.arange(width // 2, device=t.device) / (width // 2))
+    frequency = torch.exp(
+        -math.log(10_000) * torch.arange(width // 2, device=t.device).float() / (width // 2)
+    )
     angle = t.float()[:, None] * frequency[None, :]  # (B, width/2)
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
-WAVES = 4  # how many, of doubling frequency, say where a place lies within a frame
+WAVES = 4  # how many, of doubling frequency, say where a position lies within a frame
 
 
 def frame_waves(frame: Tensor, H: int, W: int, angle: Tensor | None = None) -> Tensor:
-    """Where each place lies within a frame: sines and cosines of its coordinates, (B, 4 WAVES, H, W).
+    """Where each position lies within a frame: sines and cosines of its coordinates, (B, 4 WAVES, H, W).
 
     A convolution does the same everywhere and does not know where it is; what is drawn in a frame moves and
     grows with it. frame: (B, 3), x and y of its middle and its size, as fractions of the picture; all 0 if it
@@ -52,10 +43,10 @@ def frame_waves(frame: Tensor, H: int, W: int, angle: Tensor | None = None) -> T
     Sources: Liu et al. 2018 (CoordConv), Tancik et al. 2020 (why waves, not bare coordinates).
     """
     x, y, size = frame[:, :, None].unbind(1)  # (B, 1) each
-    across, down = ((torch.arange(n, device=frame.device) + 0.5) / n - 0.5 for n in (W, H))
-    # u = (place - x) / size, from -1/2 to 1/2 within the frame
+    across, down = ((torch.arange(n, device=frame.device).float() + 0.5) / n - 0.5 for n in (W, H))
+    # u = (position - x) / size, from -1/2 to 1/2 within the frame
     known = size > 0
-    u, v = ((place - middle) / size.where(known, 1) for place, middle in ((across, x), (down, y)))
+    u, v = ((position - middle) / size.where(known, 1) for position, middle in ((across, x), (down, y)))
     u, v = u[:, None, :].expand(-1, H, W), v[:, :, None].expand(-1, H, W)
     if angle is not None:
         cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
@@ -79,26 +70,31 @@ class Attention(nn.Module):
     """Every token asks all tokens, and all context tokens if given, and takes a weighted mean of the answers.
 
     With a context, tokens of both kinds stand in one softmax: self- and cross-attention at once
-    (Saharia et al. 2022, appendix D). `control`, if set, is shown the weights of the mean and returns those
-    to use: (B, heads, L, L+M), each row with sum 1; not with `causal`.
-    Source: Vaswani et al. 2017, equation 1.
+    (Saharia et al. 2022, appendix D). Source: Vaswani et al. 2017, equation 1.
     """
 
     def __init__(self, width: int, heads: int, context_width: int | None = None):
         super().__init__()
         self.heads = heads
-        self.control: Callable[[Tensor], Tensor] | None = None
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.context_key_value = nn.Linear(context_width, 2 * width) if context_width else None
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None, causal: bool = False
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        hook: AttentionHook | None = None,
+        cache: list[Cache] | None = None,
     ) -> Tensor:
         """x: (B, L, D); context: (B, M, context_width); mask: (B, M), True where the context is real.
 
-        causal: token i sees only tokens 0..i; only without a context. Returns (B, L, D).
+        causal: token i sees only tokens 0..i; not with a context. hook: is shown the weights of the mean and
+        returns those to use. cache: the causal past, at most one entry, which is replaced by one that holds x
+        as well. Returns (B, L, D).
         """
         B, L, D = x.shape
         key_value = self.key_value(x)  # (B, L, 2D)
@@ -112,16 +108,24 @@ class Attention(nn.Module):
             part.view(B, -1, self.heads, D // self.heads).transpose(1, 2)  # (B, heads, tokens, D/heads)
             for part in (self.query(x), *key_value.chunk(2, dim=-1))
         )
+        if cache is not None:
+            if cache:
+                key, value = (torch.cat(pair, dim=2) for pair in zip(cache.pop(), (key, value), strict=True))
+            cache.append((key, value))
+        if causal and (hook is not None or key.shape[2] > L):  # token i of x is number past + i of all
+            past = key.shape[2] - L
+            visible = torch.ones(L, past + L, dtype=torch.bool, device=x.device).tril(past)
         # softmax(Q K^T / sqrt(D/heads)) V, in 32 bits: with 16 a CPU takes three times as long
         with torch.autocast("cpu", enabled=False):
             query, key, value = query.float(), key.float(), value.float()
-            if self.control is None:
+            if hook is None:
+                causal = causal and visible is None
                 y = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
             else:  # the same written out, for the function above never shows its weights
-                scores = query @ key.transpose(-1, -2) / (D // self.heads) ** 0.5  # (B, heads, L, L+M)
+                scores = query @ key.transpose(-1, -2) / (D // self.heads) ** 0.5  # (B, heads, L, tokens)
                 if visible is not None:
                     scores = scores.masked_fill(~visible, -torch.inf)
-                y = self.control(scores.softmax(dim=-1)) @ value
+                y = hook(scores.softmax(dim=-1)) @ value
         return self.out(y.transpose(1, 2).reshape(B, L, D))
 
 
@@ -131,16 +135,16 @@ class TransformerBlock(nn.Module):
     Layer norm comes first in each half ("pre-norm", Radford et al. 2019), as in CLIP.
     """
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int, context_width: int | None = None):
         super().__init__()
         self.norm_1 = nn.LayerNorm(width)
-        self.attention = Attention(width, heads)
+        self.attention = Attention(width, heads, context_width)
         self.norm_2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), QuickGELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor, causal: bool = False) -> Tensor:
-        """(B, L, D) -> (B, L, D)."""
-        x = x + self.attention(self.norm_1(x), causal=causal)
+    def forward(self, x: Tensor, *context: Tensor, **options) -> Tensor:
+        """(B, L, D) -> (B, L, D); context and its mask, and options, are those of `Attention`."""
+        x = x + self.attention(self.norm_1(x), *context, **options)
         return x + self.mlp(self.norm_2(x))
 
 

@@ -1,17 +1,18 @@
 """From pure noise to a picture, by asking a denoiser again and again.
 
-A denoiser is any function `denoise(x_t, t) -> x_0_hat`: shown a noisy picture, it guesses the clean one.
-From far away the guess is a blur, so a sampler goes only a little way towards it and asks again. All samplers
-share one loop and differ in the step.
+A denoiser is any function `denoise(x_t, t) -> x_0_hat`: shown a noisy picture, it predicts the clean one.
+From far away the prediction is a blur, so a sampler goes only a little way towards it and asks again. All
+samplers share one loop and differ in the step.
 
 Papers: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Lu et al. 2022 (DPM-Solver++), Lugmayr et al. 2022
-(RePaint, going back to look again).
+(RePaint, resampling).
 
 Shapes: T timesteps of the schedule, B batch, C channels, H W height, width.
 """
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -24,7 +25,7 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 class Step(NamedTuple):
-    """One step: from x_t, by way of the guess x_0_hat, to the less noisy x_prev; (B, C, H, W) each."""
+    """One step: from x_t, by way of the prediction x_0_hat, to the less noisy x_prev; (B, C, H, W) each."""
 
     t: int
     x_t: Tensor
@@ -71,9 +72,9 @@ def dpm_solver(
     alpha_bar_before: float | None = None,
     **_,
 ) -> Tensor:
-    """Follow the line through the last two guesses: DPM-Solver++ (2M) (Lu et al. 2022, algorithm 2).
+    """Follow the line through the last two predictions: DPM-Solver++ (2M) (Lu et al. 2022, algorithm 2).
 
-    The first step has one guess to go by, the last is infinitely long in log-SNR: both trust x_0_hat alone.
+    The first step has one prediction to go by, the last is infinitely long in log-SNR: both trust x_0_hat alone.
     """
     D = x_0_hat
     if x_0_hat_before is not None and alpha_bar_prev < 1:
@@ -106,66 +107,93 @@ def timesteps(T: int, steps: int) -> list[int]:
     return [round(T * left / steps) - 1 for left in range(steps, 0, -1)]
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How to walk from noise to a picture.
+
+    sampler: one of SAMPLERS; eta: 0..1, only "ddim" heeds it. seed, first: picture i of a batch depends on
+    seed and first + i alone, not on the batch or the device, so that one of many can be drawn again.
+    start: (x_0, t), a picture that broadcasts to the shape and gets the noise of time t; all steps are then
+    spent from t on (at most t+1). noise: shaped as the pictures, to begin with instead of that of the seed.
+    resample: how often to noise x_prev back to t and repeat the step, all but the last one, so that what was
+    put into the picture from outside and what the denoiser adds come to agree (RePaint).
+    Raises ValueError for an unknown sampler, or steps, eta or resample out of range.
+    """
+
+    sampler: str = "ddim"
+    steps: int = 25
+    eta: float = 0.0
+    seed: int = 0
+    first: int = 0
+    start: tuple[Tensor, int] | None = None
+    noise: Tensor | None = None
+    resample: int = 0
+
+    def __post_init__(self):
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, not {self.sampler!r}")
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must be from 0 to 1, not {self.eta}")
+        if self.resample < 0 or self.first < 0:
+            raise ValueError(f"resample and first must be at least 0, not {self.resample} and {self.first}")
+
+    def generators(self, count: int) -> list[torch.Generator]:
+        """One generator a picture, on the CPU, where every machine draws the same."""
+        several = torch.Generator().manual_seed(self.seed)
+        seeds = torch.randint(2**32, (self.first + count,), generator=several).tolist()[self.first :]
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
 def trajectory(
     denoise: Denoise,
     shape: tuple[int, int, int, int],
     schedule: Schedule,
-    sampler: str = "ddim",
-    steps: int = 25,
-    eta: float = 0.0,
-    seed: int = 0,
-    start: tuple[Tensor, int] | None = None,
-    noise: Tensor | None = None,
-    again: int = 0,
     device: torch.device | str = "cpu",
+    **settings,
 ) -> Iterator[Step]:
     """Walk from noise to a picture and yield every step; x_prev of the last is the picture.
 
-    shape: (B, C, H, W). eta: 0..1, only "ddim" heeds it. Picture i depends on seed and i, not on B or device.
-    start: (x_0, t), a picture that broadcasts to shape and gets the noise of time t; all steps are then spent
-    from t on (at most t+1). noise: shaped so, the noise to begin with, instead of one of the seed. again: how
-    often to noise x_prev back to t and repeat the step, all but the last one, so that what was put into the
-    picture from outside and what the denoiser adds come to agree.
-    Raises ValueError for an unknown sampler, or steps, eta or t out of range, or again below 0.
+    shape: (B, C, H, W). settings: those of `SamplerSettings`. Raises ValueError, at once, for bad ones.
     """
-    if sampler not in SAMPLERS:
-        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, not {sampler!r}")
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must be from 0 to 1, not {eta}")
-    if again < 0:
-        raise ValueError(f"again must be at least 0, not {again}")
-    times = timesteps(schedule.T, steps)
-    # One generator a picture, on the CPU, where every machine draws the same
-    seeds = torch.randint(2**32, shape[:1], generator=torch.Generator().manual_seed(seed)).tolist()
-    generators = [torch.Generator().manual_seed(s) for s in seeds]
-
-    def fresh_noise() -> Tensor:
-        return torch.stack([torch.randn(shape[1:], generator=g) for g in generators]).to(device)
-
-    x_t = fresh_noise() if noise is None else noise.to(device)
-    if start is not None:
-        x_0, t = start
+    given = SamplerSettings(**settings)
+    times = timesteps(schedule.T, given.steps)
+    if given.start is not None:
+        t = given.start[1]
         if not 0 <= t < schedule.T:
             raise ValueError(f"start must be at a t from 0 to {schedule.T - 1}, not {t}")
-        times = timesteps(t + 1, min(steps, t + 1))
-        x_t = schedule.add_noise(x_0.to(device), x_t, torch.full(shape[:1], t, device=device))
+        times = timesteps(t + 1, min(given.steps, t + 1))
+    generators = given.generators(shape[0])
 
-    step, before = SAMPLERS[sampler], {}
-    for t, t_prev in zip(times, times[1:] + [None], strict=True):
-        alpha_bar = schedule.alpha_bar[t].item()
-        alpha_bar_prev = 1.0 if t_prev is None else schedule.alpha_bar[t_prev].item()
-        for left in range(0 if t_prev is None else again, -1, -1):
-            x_0_hat = denoise(x_t, torch.full(shape[:1], t, device=device))
-            x_prev = step(x_t, x_0_hat, alpha_bar, alpha_bar_prev, z=fresh_noise(), eta=eta, **before)
-            if left:
-                # x_t = sqrt(alpha) x_prev + sqrt(1 - alpha) z,  alpha = alpha_bar_t / alpha_bar_prev
-                # (Lugmayr et al. 2022, algorithm 1, line 10)
-                alpha = alpha_bar / alpha_bar_prev
-                x_t = math.sqrt(alpha) * x_prev + math.sqrt(1 - alpha) * fresh_noise()
-                before = {}  # the last guess was made on the way to another x_t: no line leads through it
-        yield Step(t, x_t, x_0_hat, x_prev)
-        x_t, before = x_prev, {"x_0_hat_before": x_0_hat, "alpha_bar_before": alpha_bar}
+    def fresh_noise() -> Tensor:
+        noise = [torch.randn(shape[1:], generator=g, dtype=torch.float32, device="cpu") for g in generators]
+        return torch.stack(noise).to(device)
+
+    @torch.no_grad()
+    def walk() -> Iterator[Step]:
+        x_t = fresh_noise() if given.noise is None else given.noise.to(device)
+        if given.start is not None:
+            x_0, t = given.start
+            x_t = schedule.add_noise(x_0.to(device), x_t, torch.full(shape[:1], t, device=device))
+
+        step, before = SAMPLERS[given.sampler], {}
+        for t, t_prev in zip(times, times[1:] + [None], strict=True):
+            alpha_bar = schedule.alpha_bar[t].item()
+            alpha_bar_prev = 1.0 if t_prev is None else schedule.alpha_bar[t_prev].item()
+            for left in range(0 if t_prev is None else given.resample, -1, -1):
+                x_0_hat = denoise(x_t, torch.full(shape[:1], t, device=device))
+                x_prev = step(
+                    x_t, x_0_hat, alpha_bar, alpha_bar_prev, z=fresh_noise(), eta=given.eta, **before
+                )
+                if left:
+                    # x_t = sqrt(alpha) x_prev + sqrt(1 - alpha) z,  alpha = alpha_bar_t / alpha_bar_prev
+                    # (Lugmayr et al. 2022, algorithm 1, line 10)
+                    alpha = alpha_bar / alpha_bar_prev
+                    x_t = math.sqrt(alpha) * x_prev + math.sqrt(1 - alpha) * fresh_noise()
+                    before = {}  # the last prediction was made at another x_t: no line leads through it
+            yield Step(t, x_t, x_0_hat, x_prev)
+            x_t, before = x_prev, {"x_0_hat_before": x_0_hat, "alpha_bar_before": alpha_bar}
+
+    return walk()
 
 
 def sample(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedule, **settings) -> Tensor:
@@ -179,7 +207,7 @@ def sample(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedul
 def invert(denoise: Denoise, x_0: Tensor, schedule: Schedule, steps: int = 25, rounds: int = 3) -> Tensor:
     """Find the noise from which "ddim" with as many steps draws this picture: walk its steps backwards.
 
-    x_0: (B, C, H, W). rounds: a step needs the guess at the noisier x_t, which is not known yet: x_prev is
+    x_0: (B, C, H, W). rounds: a step needs the prediction at the noisier x_t, not known yet: x_prev is
     taken for it in the first round, and what came out of the round before in each further one.
     Returns x_T, shaped as x_0. Raises ValueError as `timesteps`.
     Sources: Song et al. 2021, section 4.3; Pan et al. 2023 (the rounds).
@@ -200,16 +228,16 @@ def invert(denoise: Denoise, x_0: Tensor, schedule: Schedule, steps: int = 25, r
 
 
 def denoiser_of(
-    model: nn.Module, schedule: Schedule, text: Text | None = None, clamp: bool = True, **told: Tensor
+    model: nn.Module, schedule: Schedule, text: Text | None = None, clamp: bool = True, **conditioning
 ) -> Denoise:
     """The denoiser in a model: model(x_t, t, text) predicts `model.prediction`, "eps", "x_0" or "v".
 
     text: of the same batch, None for a model without text. clamp: keep x_0_hat in [-1, 1].
-    told: what else the model is given, such as a layout.
+    conditioning: what else the model is given, such as a layout.
     """
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        x_0_hat = schedule.to_x_0(model.prediction, model(x_t, t, text, **told), x_t, t)
+        x_0_hat = schedule.to_x_0(model.prediction, model(x_t, t, text, **conditioning), x_t, t)
         return x_0_hat.clamp(-1, 1) if clamp else x_0_hat
 
     return denoise

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 PREDICTIONS = ("eps", "x_0", "v")
-WEIGHTINGS = ("v", "clipped_v", "min_snr", "none")
+WEIGHTINGS = ("v", "clipped_v", "none")
 
 
 class Schedule:
     """Everything that follows from alpha_bar, the share of the picture in the variance of x_t.
 
     Each quantity is (T,) float32, computed in float64: alpha_bar, alpha_bar_prev (that of t-1; 1.0 at the
-    end, where the picture is clean), alpha, beta, posterior_variance, snr, log_snr. A timestep `t` is (B,)
+    end, where the picture is clean), alpha, beta, snr, log_snr. A timestep `t` is (B,)
     int64 in 0..T-1, on any device; pictures and noise are (B, C, H, W).
     """
 
@@ -39,8 +39,6 @@ class Schedule:
         self.alpha_bar_prev = alpha_bar_prev.float()
         self.alpha = alpha.float()
         self.beta = beta.float()
-        # beta_tilde_t = (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) beta_t (Ho et al. 2020, equation 7)
-        self.posterior_variance = ((1 - alpha_bar_prev) / (1 - alpha_bar) * beta).float()
         # SNR(t) = alpha_bar_t / (1 - alpha_bar_t), signal to noise (Kingma et al. 2021, equation 2)
         self.snr = (alpha_bar / (1 - alpha_bar)).float()
         self.log_snr = torch.logit(alpha_bar).float()
@@ -74,16 +72,19 @@ class Schedule:
         return Schedule(torch.sigmoid(self.log_snr.double() + log_snr_shift))
 
     def random_t(
-        self, n: int, generator: torch.Generator | None = None, bell: tuple[float, float] | None = None
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        logit_normal: tuple[float, float] | None = None,
     ) -> Tensor:
         """Draw n timesteps for training, each of 0..T-1 equally likely. Returns (n,) int64.
 
-        bell: (mean, deviation), to draw those in the middle more often: with a mean above 0 the noisier
+        logit_normal: (mean, deviation), to draw those in the middle more often: with a mean above 0 the noisier
         ones, where it is decided what the picture will show. Source: Esser et al. 2024, section 3.1.
         """
-        if bell is None:
+        if logit_normal is None:
             return torch.randint(self.T, (n,), generator=generator)
-        mean, deviation = bell
+        mean, deviation = logit_normal
         # t / T = sigmoid(mean + deviation n), n ~ N(0, 1): the logit of t / T is normal
         share = torch.sigmoid(mean + deviation * torch.randn(n, generator=generator))
         return (self.T * share).long().clamp(max=self.T - 1)
@@ -99,12 +100,6 @@ class Schedule:
         signal, noise = self._signal_and_noise(t)
         # x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t) (Ho et al. 2020, equation 15)
         return (x_t - noise * eps) / signal
-
-    def eps_from_x_0(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """The noise in x_t, if that is the clean picture."""
-        signal, noise = self._signal_and_noise(t)
-        # eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t) (the same, solved for eps)
-        return (x_t - signal * x_0) / noise
 
     def v_from(self, x_0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """The velocity, where x_t moves as noise grows: mostly eps when t is small, -x_0 when it is large."""
@@ -142,9 +137,8 @@ class Schedule:
         """What to multiply the squared error of a prediction, "eps", "x_0" or "v", by. Returns (B,).
 
         Weighting "v" counts an error as the error in v that it means, which is the error in x_0 times 1 +
-        SNR; "clipped_v" stops that at 20, since a nearly clean picture needs no hard work; "min_snr" is the
-        error in x_0 times min(SNR, 5) (Hang et al. 2023, Min-SNR-gamma); "none" the error as it is. Raises
-        ValueError for other names.
+        SNR; "clipped_v" stops that at 20, since a nearly clean picture needs no hard work (as Min-SNR does,
+        Hang et al. 2023); "none" is the error as it is. Raises ValueError for other names.
         """
         _check("prediction", prediction, PREDICTIONS)
         _check("weighting", weighting, WEIGHTINGS)
@@ -154,9 +148,7 @@ class Schedule:
         # An error in one prediction is, at given x_t, an error in x_0 too. Squared, from the formulas above:
         #   |error in x_0|^2 = |error in eps|^2 / SNR = |error in v|^2 (1 - alpha_bar)
         x_0_error = {"x_0": torch.ones_like(snr), "eps": 1 / snr, "v": 1 - alpha_bar}[prediction]
-        x_0_weight = {"v": 1 + snr, "clipped_v": (1 + snr).clamp(max=20), "min_snr": snr.clamp(max=5)}[
-            weighting
-        ]
+        x_0_weight = {"v": 1 + snr, "clipped_v": (1 + snr).clamp(max=20)}[weighting]
         return x_0_weight * x_0_error
 
     def _signal_and_noise(self, t: Tensor) -> tuple[Tensor, Tensor]:

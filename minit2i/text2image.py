@@ -1,5 +1,5 @@
-"""The parts put together: CLIP reads the words, the denoiser dreams, the decoder makes a small picture of it,
-the upscaler a large one.
+"""The parts put together: CLIP reads the words, the denoiser samples latents, the decoder makes a small picture of
+them, the upscaler a large one.
 
 All drawing goes through `TextToImage.steps`: one picture, a film of how it came about, an exam of thousands.
 
@@ -7,30 +7,24 @@ Shapes: P prompts, n pictures a prompt, B = P n pictures in all, C channels, S s
 (64, clothes 32), Z and H those of what the denoiser works on: latents (8, 16), or C and S.
 """
 
-import difflib
-import warnings
+import copy
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from .autoencoder import Autoencoder
+from .checkpoint import find, load_model, load_tokenizer, read_card
 from .clip import CLIP, Text
-from .device import device_of
-from .errors import InputError
-from .files import WEIGHTS
 from .guidance import guided
-from .layers import in_batches
-from .pictures import to_pil
+from .images import to_pil
 from .samplers import Denoise, Step, trajectory
-from .scenes import STYLES, draw_scene
 from .tokenizer import Tokenizer, words_of
 from .unet import UNet
 from .upscaler import Upscaler, upscale
-from .weights import find, load_model, load_tokenizer, read_card
+from .utils import WEIGHTS, InputError, device_of, in_batches, resolve, warn
 
 SIZES = (64, 256, 1024)
 
@@ -43,102 +37,118 @@ class TextToImage:
         clip: CLIP,
         tokenizer: Tokenizer,
         denoiser: UNet,
+        autoencoder: nn.Module | None = None,
         upscaler: Upscaler | None = None,
-        words: set[str] | None = None,
-        autoencoder: Autoencoder | None = None,
+        card: dict | None = None,
     ):
-        """words: those that the denoiser met in training, if known; others are named in a warning.
-        autoencoder: that of the latents that the denoiser works on; None if it works on pixels."""
-        self.clip, self.tokenizer, self.denoiser, self.upscaler = clip, tokenizer, denoiser, upscaler
-        self.words, self.autoencoder = words, autoencoder
+        """autoencoder: that of the latents that the denoiser works on; None if it works on pixels.
+
+        card: the denoiser's. Its `words` are those of its training; others are named in a warning. It also
+        names two functions of the world that it draws: `random_layouts`, where a layout comes from when
+        nobody gives one, and `suggest_words`, what to say instead of an unknown word.
+        """
+        self.clip, self.tokenizer, self.denoiser = clip, tokenizer, denoiser
+        self.autoencoder, self.upscaler, self.card = autoencoder, upscaler, card or {}
         self.schedule = denoiser.config.schedule
         self.size = denoiser.config.picture_size * (autoencoder.config.patch if autoencoder else 1)  # S
 
     @classmethod
     def load(cls, folder: str | Path = WEIGHTS, denoiser: str = "denoiser") -> "TextToImage":
-        """Load weights from `folder`, and what is not there from the shipped ones. A denoiser goes with the
-        CLIP and the autoencoder beside it, so a shipped one with the shipped ones.
+        """Load weights from `folder`, and what is not there from the pretrained ones. A denoiser goes with the
+        CLIP and the autoencoder beside it, so a pretrained one with the pretrained ones.
 
         denoiser: "denoiser" (scenes) or "denoiser-fashion" (28x28 clothes in a 32x32 picture, not enlarged).
         Raises InputError if weights are missing, damaged, or do not belong together.
         """
-        model = load_model(denoiser, folder)
-        upscaler = load_model("upscaler", folder) if model.config.channels != 1 else None
         path = find(denoiser, folder)
-        card, home = read_card(path), path.parent
-        words, clip, tokenizer = card.get("words"), load_model("clip", home), load_tokenizer(home)
+        model, card, home = load_model(denoiser, folder), read_card(path), path.parent
         autoencoder = load_model("autoencoder", home) if "autoencoder" in card.get("needs", {}) else None
-        return cls(clip, tokenizer, model, upscaler, None if words is None else set(words), autoencoder)
+        upscaler = load_model("upscaler", folder) if card.get("upscaler") else None
+        return cls(load_model("clip", home), load_tokenizer(home), model, autoencoder, upscaler, card)
+
+    def with_denoiser(self, denoiser: nn.Module, words: set[str] | None = None) -> "TextToImage":
+        """The same with another denoiser of the same latents, which may know more words."""
+        other = copy.copy(self)
+        other.denoiser = denoiser
+        if words and "words" in self.card:
+            other.card = {**self.card, "words": [*self.card["words"], *words]}
+        return other
+
+    def _from_world(self, name: str) -> Callable | None:
+        """The function of this name in the module that the card says: no other can be called by a card."""
+        named = self.card.get(name)
+        if named is not None and not re.fullmatch(rf"[a-z_.]+:{name}", str(named)):
+            raise InputError(f"the card of the denoiser names no {name}: {named}")
+        return named and resolve(named)
+
+    # ---- Words ----
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
-        """The words of a prompt that training never saw, each with the nearest known ones (maybe none)."""
-        words = [word for word in dict.fromkeys(words_of(prompt)) if word.isalnum()]
-        if self.words is None:
-            return {}
-        return {w: difflib.get_close_matches(w, self.words, n=3) for w in words if w not in self.words}
+        """The words of a prompt that training never saw, each with known ones to say instead (maybe none)."""
+        known, suggest = set(self.card.get("words", words_of(prompt))), self._from_world("suggest_words")
+        unknown = [word for word in dict.fromkeys(words_of(prompt)) if word.isalnum() and word not in known]
+        return {word: suggest(prompt, word) if suggest else [] for word in unknown}
 
     def warn_of_unknown_words(self, prompts: list[str]) -> None:
         """A warning for each word of the prompts that training never saw."""
         for prompt in dict.fromkeys(prompts):
             for word, near in self.unknown_words(prompt).items():
-                hint = f"; the nearest known: {', '.join(near)}" if near else ""
-                warnings.warn(f"the word {word!r} never occurred in training{hint}", stacklevel=3)
+                hint = f"; known are: {', '.join(near)}" if near else ""
+                warn(f"the word {word!r} never occurred in training{hint}")
 
     @torch.no_grad()
     def encode(self, captions: list[str]) -> Text:
-        """Captions as the denoiser is told them."""
+        """Captions as the denoiser is conditioned on them."""
         return self.clip.text(self.tokenizer(captions).to(device_of(self.clip)))
 
-    @torch.no_grad()
+    def layouts(self, prompts: list[str], seed: int, style: str | None = None, first: int = 0) -> Tensor:
+        """Style, place and size for each prompt, (B, layout), as it or the caller says, else by chance.
+
+        first: as in `SamplerSettings`. Raises InputError for another style, or a denoiser without layouts.
+        """
+        random_layouts = self._from_world("random_layouts")
+        if random_layouts is None:
+            raise InputError("this denoiser knows no layouts and no styles")
+        return torch.tensor(random_layouts(prompts, seed, style, first), dtype=torch.float32)
+
+    # ---- Drawing ----
+
     def steps(
         self,
         prompts: list[str],
-        seed: int = 0,
-        steps: int = 20,
         guidance_scale: float = 2.0,
-        sampler: str = "dpm_solver",
-        start: tuple[Tensor, int] | None = None,
-        noise: Tensor | None = None,
-        again: int = 0,
         style: str | None = None,
         layout: Tensor | None = None,
-        around: Callable[[Denoise], Denoise] | None = None,
-        told: dict[str, Tensor] | None = None,
+        wrap_denoiser: Callable[[Denoise], Denoise] | None = None,
+        conditioning: dict[str, Tensor | Callable] | None = None,
+        **settings,
     ) -> Iterator[Step]:
-        """Dream one small picture a prompt and yield each step, (B, Z, H, H); see `trajectory`, and `decode`.
+        """Sample one small picture a prompt and yield each step, (B, Z, H, H); `decode` makes it visible.
 
-        start: (x_0, t), what to begin from instead of pure noise (see `encode_pictures`), and the time whose
-        noise it gets. noise, again: see `trajectory`. style: one of STYLES; by chance if not given, as place
-        and size are. layout: all three, (B, LAYOUT), see `Scene.layout`; for a denoiser that is told it.
-        around: is given the denoiser, words and guidance included, and returns the one to sample with. told:
-        what else the network is given, by name.
-        Raises InputError for another style, and the sampler's ValueError for bad settings. Warns of words
-        that training never saw.
+        style: a style of art, by chance if not given, as place and size are. layout: all three, (B, layout),
+        for a denoiser that has one. wrap_denoiser: is given the denoiser, words and guidance included, and
+        returns the one to sample with. conditioning: what else the network is given, by name. settings: those
+        of `SamplerSettings`; sampler "dpm_solver" and 20 steps if not given.
+        Raises InputError for another style, or one beside a layout, and ValueError for bad settings, at once.
+        Warns of words that training never saw.
         """
-        if style not in (None, *STYLES):
-            raise InputError(f"style must be one of {', '.join(STYLES)}, not {style!r}")
         self.warn_of_unknown_words(prompts)
-        config = self.denoiser.config
-        cond, uncond = self.encode(prompts + [""] * len(prompts)).halves()
-        told = dict(told or {})
-        if config.layout:
-            told["layout"] = self.layouts(prompts, seed, style) if layout is None else layout
-        told = {name: value.to(device_of(self.denoiser)) for name, value in told.items()}
+        settings = {"sampler": "dpm_solver", "steps": 20, **settings}
+        config, on = self.denoiser.config, device_of(self.denoiser)
+        conditioning = dict(conditioning or {})
+        if style is not None and layout is not None:
+            raise InputError("a layout says the style: give one of the two")
+        if layout is None and (config.layout or style is not None):
+            layout = self.layouts(prompts, settings.get("seed", 0), style, settings.get("first", 0))
+        if layout is not None:
+            conditioning["layout"] = layout
+        conditioning = {k: v.to(on) if isinstance(v, Tensor) else v for k, v in conditioning.items()}
+        cond, uncond = self.encode(prompts + [""] * len(prompts)).chunk()
         clamp = self.autoencoder is None  # pixels end at black and white, latents nowhere
-        denoise = guided(self.denoiser, self.schedule, cond, uncond, guidance_scale, clamp, **told)
+        denoise = guided(self.denoiser, self.schedule, cond, uncond, guidance_scale, clamp, **conditioning)
+        denoise = denoise if wrap_denoiser is None else wrap_denoiser(denoise)
         shape = (len(prompts), config.channels, config.picture_size, config.picture_size)
-        denoise = denoise if around is None else around(denoise)
-        settings = {"sampler": sampler, "steps": steps, "seed": seed, "start": start}
-        settings |= {"noise": noise, "again": again}
-        yield from trajectory(denoise, shape, self.schedule, device=device_of(self.denoiser), **settings)
-
-    def layouts(self, prompts: list[str], seed: int, style: str | None = None) -> Tensor:
-        """Style, place and size for each prompt: as the caller or else the prompt says, or by chance."""
-        layouts = []
-        for i, prompt in enumerate(prompts):
-            scene, named = draw_scene(seed, i), [name for name in STYLES if name in words_of(prompt)]
-            layouts.append(replace(scene, style=style or (named or [scene.style])[0]).layout())
-        return torch.tensor(layouts)
+        return trajectory(denoise, shape, self.schedule, on, **settings)
 
     def draw(self, prompts: list[str], **settings) -> Tensor:
         """Draw one small picture a prompt, with the settings of `steps`: (B, C, S, S) in [-1, 1]."""
@@ -164,7 +174,7 @@ class TextToImage:
         size: 64, 256 or 1024; clothes have no upscaler and stay small. best_of: draw that many for each
         picture and keep the one that CLIP scores highest. settings: those of `steps`. Same seed, same
         machine, same pictures.
-        Raises InputError for an empty list, a bad size or count, and the sampler's ValueError for bad steps.
+        Raises InputError for an empty list, a bad size or count, and ValueError for bad settings.
         """
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         if not prompts or n < 1 or best_of < 1:
@@ -173,9 +183,7 @@ class TextToImage:
             raise InputError(f"size must be one of {', '.join(map(str, SIZES))}, not {size}")
         wanted = [prompt for prompt in prompts for _ in range(n)]  # B prompts
         small = self.draw([prompt for prompt in wanted for _ in range(best_of)], **settings)
-        if best_of > 1:
-            small = self._best(small, wanted, best_of)
-        return to_pil(self.enlarge(small, size))
+        return to_pil(self.enlarge(self._best(small, wanted, best_of) if best_of > 1 else small, size))
 
     @torch.no_grad()
     def enlarge(self, small: Tensor, size: int) -> Tensor:

@@ -15,8 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .errors import InputError
-from .files import write_file
+from .utils import InputError, write_file
 
 BYTES = 256
 # A word is a run of letters; each digit and each other sign is a word of its own.

@@ -63,7 +63,7 @@ class Upscaler(nn.Module):
 
     @property
     def reach(self) -> int:
-        """How many small pixels away from its own place an output pixel still looks."""
+        """How many small pixels away from its own position an output pixel still looks."""
         # Every 3x3 convolution adds 1: head, two a block, tail. (Bicubic's own reach is 2, which is no more.)
         return 2 + 2 * self.config.blocks
 

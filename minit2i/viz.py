@@ -18,9 +18,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .errors import InputError
-from .files import write_file
-from .pictures import as_rgb, save_image, to_pil
+from .images import as_rgb, save_image, to_pil
+from .utils import InputError, write_file
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
 

@@ -5,17 +5,17 @@ import dataclasses
 import pytest
 import torch
 
-from minit2i import weights
-from minit2i.caption import Captioner, CaptionerConfig
+from minit2i import checkpoint
 from minit2i.clip import CLIP, CLIPConfig
-from minit2i.control import Branch
-from minit2i.planner import Planner, PlannerConfig
-from minit2i.reader import Reader, ReaderConfig
-from minit2i.scenes import LAYOUT
-from minit2i.temporal import TemporalConfig, TemporalLayers
+from minit2i.describe.captioner import Captioner, CaptionerConfig
+from minit2i.edit.scene_reader import SceneReader, SceneReaderConfig
+from minit2i.sketch.controlnet import ControlNet
 from minit2i.tokenizer import Tokenizer
 from minit2i.unet import UNet, UNetConfig
 from minit2i.upscaler import Upscaler, UpscalerConfig
+from minit2i.video.planner import Planner, PlannerConfig
+from minit2i.video.temporal import TemporalConfig, TemporalLayers
+from minit2i.world.scenes import LAYOUT
 
 
 @pytest.fixture(scope="session")
@@ -58,19 +58,21 @@ def tiny_weights(tmp_path_factory):
     inpaint.load_state_dict(inpaint.state_dict() | denoiser.state_dict())
     upscaler = Upscaler(UpscalerConfig(width=8, blocks=1))
     words = sorted({word for caption in captions for word in caption.split()})
-    weights.save_model(folder / "clip.safetensors", clip, {"name": "clip"})
-    weights.save_model(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
-    weights.save_model(folder / "inpaint.safetensors", inpaint, {"name": "inpaint"})
+    checkpoint.save_model(folder / "clip.safetensors", clip, {"name": "clip"})
+    checkpoint.save_model(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
+    checkpoint.save_model(folder / "inpaint.safetensors", inpaint, {"name": "inpaint"})
     planner = Planner(PlannerConfig(width=16, depth=1, heads=2, vocabulary=tokenizer.vocabulary))
-    layers = TemporalLayers(TemporalConfig((16, 32, 32, 32, 16), entry=16, told=width, heads=2, embedding=8))
+    layers = TemporalLayers(
+        TemporalConfig((16, 32, 32, 32, 16), entry=16, conditioning=width, heads=2, embedding=8)
+    )
     captioner = Captioner(
         CaptionerConfig(tokenizer.vocabulary, width=16, depth=1, heads=2, picture_width=width)
     )
     made = {"planner": planner, "video": layers, "caption": captioner, "caption-blind": captioner}
     for name, model in made.items():
-        weights.save_model(folder / f"{name}.safetensors", model, {"name": name})
-    weights.save_model(folder / "sketch.safetensors", Branch.of(denoiser), {"name": "sketch"})
-    reader = Reader(ReaderConfig(token_width=width, hidden=8))
-    weights.save_model(folder / "reader.safetensors", reader, {"name": "reader"})
-    weights.save_model(folder / "upscaler.safetensors", upscaler, {"name": "upscaler"})
+        checkpoint.save_model(folder / f"{name}.safetensors", model, {"name": name})
+    checkpoint.save_model(folder / "sketch.safetensors", ControlNet.of(denoiser), {"name": "sketch"})
+    reader = SceneReader(SceneReaderConfig(token_width=width, hidden=8))
+    checkpoint.save_model(folder / "reader.safetensors", reader, {"name": "reader"})
+    checkpoint.save_model(folder / "upscaler.safetensors", upscaler, {"name": "upscaler"})
     return folder

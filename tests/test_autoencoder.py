@@ -4,11 +4,11 @@ from torch import Generator
 from torch.testing import assert_close
 
 from minit2i.autoencoder import Autoencoder, AutoencoderConfig, false_colours, noised, reconstruction_loss
-from minit2i.pictures import to_float
-from minit2i.scenes import held_out
-from minit2i.training.autoencoder import AutoencoderRecipe
-from minit2i.training.batches import new_scenes, scene_pictures
-from minit2i.training.loop import Training, fit
+from minit2i.images import to_float
+from minit2i.train.autoencoder import AutoencoderRecipe
+from minit2i.trainer import Training, fit
+from minit2i.world.batches import new_scenes, scene_pictures
+from minit2i.world.scenes import held_out
 
 TINY = AutoencoderConfig(width=16, encoder_blocks=1, decoder_blocks=1, exit_channels=8)
 
@@ -91,4 +91,4 @@ def test_scenes_for_training_are_new_each_time_and_none_is_held_out():
 
 
 def test_its_sheet_shows_pictures_above_what_comes_back():
-    assert AutoencoderRecipe().sheet(Autoencoder(TINY).eval(), None).width > 1000
+    assert AutoencoderRecipe().preview(Autoencoder(TINY).eval(), None).width > 1000

@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from minit2i.clip import CLIP, CLIPConfig, contrastive_loss, many_right_loss
-from minit2i.pictures import to_pil
-from minit2i.search import Matcher
+from minit2i.clip import CLIP, CLIPConfig, Matcher, contrastive_loss, many_right_loss
+from minit2i.images import to_pil
 from minit2i.tokenizer import Tokenizer
-from minit2i.training.loop import Training, fit
+from minit2i.trainer import Training, fit
 
 TINY = CLIPConfig(
     picture_size=32,

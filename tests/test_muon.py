@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from minit2i.training.muon import Muon, matrices, orthogonalise
+from minit2i.muon import Muon, matrices, orthogonalise
 from minit2i.unet import UNet, UNetConfig
 
 

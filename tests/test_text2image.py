@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from minit2i import scenes
 from minit2i.autoencoder import Autoencoder, AutoencoderConfig
-from minit2i.captions import full_caption
-from minit2i.errors import InputError
-from minit2i.files import WEIGHTS
-from minit2i.judge import verdicts
-from minit2i.pictures import to_pil
+from minit2i.checkpoint import load_model, read_card
+from minit2i.evaluate.judge import verdicts
+from minit2i.images import to_pil
 from minit2i.text2image import TextToImage
-from minit2i.training.run import RECIPES
+from minit2i.train.run import RECIPES
 from minit2i.unet import UNet, UNetConfig
-from minit2i.weights import load_model, read_card
+from minit2i.utils import WEIGHTS, InputError
+from minit2i.world import scenes
+from minit2i.world.captions import full_caption
 
 CAT = "a cat wearing a blue baseball cap"
 
@@ -86,7 +85,7 @@ def test_a_denoiser_of_latents_dreams_there_and_draws_pictures(latent):
 def test_a_layout_that_is_given_takes_the_place_of_chance(latent):
     by_chance = latent.draw([CAT], steps=2, seed=3)
     scene = scenes.draw_scene(3, 0)
-    given, other = (torch.tensor([which.layout()]) for which in (scene, scenes.draw_scene(4, 0)))
+    given, other = (torch.tensor([which.layout_vector()]) for which in (scene, scenes.draw_scene(4, 0)))
     assert torch.equal(latent.draw([CAT], steps=2, seed=3, layout=given), by_chance)
     assert not torch.equal(latent.draw([CAT], steps=2, seed=3, layout=other), by_chance)
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from minit2i.files import data_file
+from minit2i.checkpoint import load_tokenizer
 from minit2i.tokenizer import Tokenizer, join, spell, words_of
-from minit2i.training.tokenizer import train_tokenizer
-from minit2i.weights import load_tokenizer
+from minit2i.train.tokenizer import train_tokenizer
+from minit2i.utils import data_file
 
 TEXTS = ["a cat wearing a blue cap", "a cat in a red cap", "the cat sat", "a blue cat"] * 3
 

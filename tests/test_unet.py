@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from minit2i.clip import Text
 from minit2i.samplers import denoiser_of, sample
 from minit2i.schedule import Schedule
-from minit2i.training.loop import Training, fit
+from minit2i.trainer import Training, fit
 from minit2i.unet import UNet, UNetConfig, denoising_loss, frame_waves
 
 TINY = UNetConfig(
@@ -73,7 +73,8 @@ def test_the_frame_matters():
     model.layout.weight.data.zero_()  # so that it is heard by the waves alone
     with torch.no_grad():
         answer, mirrored = (
-            model(x_t, t, text, told) for told in (layout, layout * torch.tensor([1, -1, 1, 1]))
+            model(x_t, t, text, conditioning)
+            for conditioning in (layout, layout * torch.tensor([1, -1, 1, 1]))
         )
     assert (mirrored - answer).abs().amax() > 1e-3
 

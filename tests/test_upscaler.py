@@ -4,13 +4,13 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from minit2i.metrics import psnr
-from minit2i.pictures import to_float
+from minit2i.evaluate.metrics import psnr
+from minit2i.images import to_float
 from minit2i.text2image import TextToImage
-from minit2i.training import upscaler
-from minit2i.training.batches import scene_pictures
-from minit2i.training.upscaler import UpscalerData, UpscalerRecipe, degrade, random_crops, redraw
+from minit2i.train import upscaler
+from minit2i.train.upscaler import UpscalerData, UpscalerRecipe, degrade, random_crops, redraw
 from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic, upscale
+from minit2i.world.batches import scene_pictures
 
 
 def generator(seed: int = 0) -> torch.Generator:

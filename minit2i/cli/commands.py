@@ -15,18 +15,16 @@ from PIL import ImageOps
 
 from minit2i import viz
 from minit2i.autoencoder import false_colours
-from minit2i.device import device_of
-from minit2i.errors import InputError
-from minit2i.files import data_file
-from minit2i.fitted import SIDE, Fitted
-from minit2i.pictures import MAX_PIXELS, as_rgb, open_image, to_pil, to_tensor
+from minit2i.checkpoint import fingerprint, load_model, load_tokenizer
+from minit2i.clip import Matcher
+from minit2i.edit.compositing import SIDE, Letterbox
+from minit2i.images import MAX_PIXELS, as_rgb, open_image, to_pil, to_tensor
 from minit2i.samplers import Step
-from minit2i.search import Matcher
-from minit2i.sketch import Sketcher
+from minit2i.sketch.sketcher import Sketcher
 from minit2i.text2image import TextToImage
 from minit2i.tokenizer import words_of
 from minit2i.upscaler import upscale
-from minit2i.weights import fingerprint, load_model, load_tokenizer
+from minit2i.utils import InputError, data_file, device_of
 
 from .shared import check_output, pictures_in, save, say_device, settings, shorten, show
 
@@ -46,7 +44,7 @@ def run_generate(args) -> None:
                 f"--film writes {film_out} and {strip_out}: name the picture differently with -o"
             )
     t2i = TextToImage.load(args.weights)
-    prompt = told(args.prompt, t2i)
+    prompt = conditioning(args.prompt, t2i)
     settings = {
         "seed": args.seed, "steps": args.steps, "guidance_scale": args.guidance, "sampler": args.sampler,
         "style": args.style,
@@ -61,10 +59,10 @@ def run_generate(args) -> None:
         save(picture, path)
 
 
-def told(prompt: str, t2i: TextToImage) -> str:
+def conditioning(prompt: str, t2i: TextToImage) -> str:
     """The prompt, shortened to what there is room for; warns if no word of it is known."""
     prompt = shorten(prompt, t2i.tokenizer)
-    if t2i.words is not None and not t2i.words.intersection(words_of(prompt)):
+    if "words" in t2i.card and not set(t2i.card["words"]).intersection(words_of(prompt)):
         warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
     return prompt
 
@@ -99,7 +97,7 @@ def run_classify(args) -> None:
 def run_search(args) -> None:
     if not words_of(args.query):
         raise InputError("nothing was asked: say in words what to look for")
-    from minit2i import data  # here, for an installed minit2i draws without the data
+    from minit2i.world import datasets as data  # here, for an installed minit2i draws without the data
 
     out, matcher, cache = check_output(args.out), load_matcher(args), None
     if args.dir:
@@ -178,10 +176,10 @@ def run_extend(args) -> None:
 def run_sketch(args) -> None:
     out, drawing = check_output(args.out), open_image(args.drawing)
     sketcher = Sketcher.load(args.weights)
-    prompt = told(args.prompt, sketcher.t2i)
+    prompt = conditioning(args.prompt, sketcher.t2i)
     if drawing.width != drawing.height:
         warnings.warn(f"{args.drawing} is no square: what is at its edges fills it up", stacklevel=1)
-    x = to_tensor(Fitted(drawing).square, size=sketcher.t2i.size)
+    x = to_tensor(Letterbox(drawing).square, size=sketcher.t2i.size)
     small = sketcher.draw(x, [prompt], args.strength, **settings(args))
     save(to_pil(sketcher.t2i.enlarge(small, SIDE))[0], out)
 
@@ -212,7 +210,7 @@ def run_chat(args) -> None:
 
 def run_evaluate(args) -> None:
     out = check_output(args.out)
-    from minit2i.measure.report import evaluate, print_report  # here, for it takes long to import
+    from minit2i.evaluate.report import evaluate, print_report  # here, for it takes long to import
 
     say_device()
     report, copies = evaluate(args.weights, n=args.n, seed=args.seed)
@@ -227,7 +225,7 @@ def run_train(args) -> None:
 
 
 def run_data(args) -> None:
-    from minit2i import data  # here, as above
+    from minit2i.world import datasets as data  # here, as above
 
     rows = data.describe_sets()
     table = [f"{'name':<13} {'pictures':>8} {'MB':>5}  {'licences':<28} what it is"]

@@ -4,12 +4,13 @@ import warnings
 
 from PIL import Image
 
-from minit2i import retouch, viz
-from minit2i.edit import Editor
-from minit2i.errors import InputError
-from minit2i.fitted import SIDE, Fitted
-from minit2i.pictures import open_image, to_pil, to_tensor
-from minit2i.video import Animator
+from minit2i import viz
+from minit2i.edit import any_size
+from minit2i.edit.compositing import SIDE, Letterbox
+from minit2i.edit.editor import Editor
+from minit2i.images import open_image, to_pil, to_tensor
+from minit2i.utils import InputError
+from minit2i.video.animator import Animator
 
 from .shared import check_output, save, settings, shorten
 
@@ -18,7 +19,7 @@ def run_vary(args) -> None:
     out, picture = check_output(args.out), open_image(args.image)
     editor = editor_for(picture, args)
     prompt = shorten(args.prompt, editor.t2i.tokenizer)
-    save(retouch.vary(editor, picture, prompt, args.strength, **settings(args)), out)
+    save(any_size.vary(editor, picture, prompt, args.strength, **settings(args)), out)
 
 
 def run_edit(args) -> None:
@@ -27,10 +28,10 @@ def run_edit(args) -> None:
     editor = editor_for(picture, args)
     prompt, given = shorten(args.prompt, editor.t2i.tokenizer), settings(args)
     if mask is not None:
-        edited, mask = retouch.inpaint(editor, picture, mask, prompt, **given)
+        edited, mask = any_size.inpaint(editor, picture, mask, prompt, **given)
     else:
         del given["seed"]  # the noise is the picture's own
-        edited, mask = retouch.edit(editor, picture, prompt, **given)
+        edited, mask = any_size.edit(editor, picture, prompt, **given)
     if not mask.getbbox():
         warnings.warn("there was nothing to change: the picture is as it was", stacklevel=1)
     save(edited, out)
@@ -38,12 +39,12 @@ def run_edit(args) -> None:
 
 def run_extend(args) -> None:
     out, picture = check_output(args.out), open_image(args.image)
-    sides = [side for side in retouch.TOWARDS if getattr(args, side)]
+    sides = [side for side in any_size.TOWARDS if getattr(args, side)]
     if len(sides) != 1:
-        raise InputError(f"say how far to go with one of --{', --'.join(retouch.TOWARDS)}")
+        raise InputError(f"say how far to go with one of --{', --'.join(any_size.TOWARDS)}")
     editor, far = editor_for(picture, args), getattr(args, sides[0])
     prompts = [shorten(prompt, editor.t2i.tokenizer) for prompt in args.prompts]
-    save(retouch.extend(editor, picture, prompts, sides[0], far, **settings(args)), out)
+    save(any_size.extend(editor, picture, prompts, sides[0], far, **settings(args)), out)
 
 
 def run_video(args) -> None:
@@ -60,7 +61,7 @@ def run_video(args) -> None:
             warnings.warn("--style and --guidance have no part in moving a picture", stacklevel=1)
         if picture.width != picture.height:
             warnings.warn(f"{args.first} is no square: what is at its edges fills it up", stacklevel=1)
-        first = to_tensor(Fitted(picture).square, size=args.size)
+        first = to_tensor(Letterbox(picture).square, size=args.size)
         [clip] = animator.draw_from(first, [prompt], args.seed)
     frames = to_pil(animator.t2i.enlarge(clip, args.size))
     if out.suffix.lower() == ".png":

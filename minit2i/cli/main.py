@@ -9,8 +9,7 @@ import os
 import sys
 import warnings
 
-from minit2i.errors import InputError
-from minit2i.files import WEIGHTS
+from minit2i.utils import WEIGHTS, InputError
 
 from .parser import build_parser
 

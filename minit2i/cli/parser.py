@@ -8,8 +8,8 @@ import contextlib
 import os
 from importlib import metadata
 
-from minit2i.errors import InputError
-from minit2i.scenes import STYLES
+from minit2i.utils import InputError
+from minit2i.world.scenes import STYLES
 
 DEVICES = ("cuda", "mps", "cpu")
 NETWORKS = (

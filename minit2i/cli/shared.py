@@ -11,11 +11,10 @@ from pathlib import Path
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from minit2i.device import device
-from minit2i.errors import InputError
-from minit2i.fitted import Fitted
-from minit2i.pictures import FORMATS, open_image, save_image
+from minit2i.edit.compositing import Letterbox
+from minit2i.images import FORMATS, open_image, save_image
 from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.utils import InputError, device
 
 
 def say_device() -> None:
@@ -72,7 +71,7 @@ def pictures_in(folder: Path, crop: bool = True) -> tuple[list[str], list[Image.
 
     crop: to the middle of each; else its shorter side is filled up.
     """
-    square = (lambda picture: ImageOps.fit(picture, (128, 128))) if crop else (lambda p: Fitted(p).square)
+    square = (lambda picture: ImageOps.fit(picture, (128, 128))) if crop else (lambda p: Letterbox(p).square)
     names, pictures = [], []
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS]
     for path in tqdm(paths, desc="reading", unit=" pictures", disable=None, leave=False):

@@ -4,10 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from minit2i.errors import InputError
-from minit2i.pictures import open_image
-from minit2i.talk import HELP, Talker, Turn
-from minit2i.wishes import is_goodbye, plainly
+from minit2i.describe.chat import HELP, Chat, Turn
+from minit2i.describe.wishes import is_goodbye, plainly
+from minit2i.images import open_image
+from minit2i.utils import InputError
 
 from .shared import check_output, pictures_in, save, shorten
 
@@ -19,10 +19,10 @@ def run_describe(args) -> None:
         names, pictures = pictures_in(Path(args.dir), crop=False)
     else:
         names, pictures = args.images, [open_image(path) for path in args.images]
-    talker = Talker.load(args.weights, edits=False)
+    chat = Chat.load(args.weights, edits=False)
     rows = []
     for name, picture in zip(names, pictures, strict=True):
-        [text] = talker.answer(talker.tensor(picture))
+        [text] = chat.answer(chat.tensor(picture))
         rows.append({"image": name, "caption": text})
         if not args.json:
             print(text if len(names) == 1 else f"{name}: {text}", flush=True)
@@ -32,16 +32,16 @@ def run_describe(args) -> None:
 
 def run_ask(args) -> None:
     picture = open_image(args.image)
-    talker = Talker.load(args.weights, edits=False)
-    question = shorten(args.question, talker.t2i.tokenizer)
+    chat = Chat.load(args.weights, edits=False)
+    question = shorten(args.question, chat.t2i.tokenizer)
     if not plainly(question):
         raise InputError("nothing was asked: say in words what you want to know")
-    print(talker.answer(talker.tensor(picture), question)[0])
+    print(chat.answer(chat.tensor(picture), question)[0])
 
 
 def run_chat(args) -> None:
     out, picture = check_output(args.out), open_image(args.image)
-    talker = Talker.load(args.weights)
+    chat = Chat.load(args.weights)
     if sys.stdin is None:  # it is closed
         return
     typed = sys.stdin.isatty()
@@ -60,7 +60,7 @@ def run_chat(args) -> None:
         if plainly(text) == "undo":
             turn = Turn("as it was before", before.pop()) if before else Turn("nothing was changed", picture)
         else:
-            turn = talker.turn(picture, shorten(text, talker.t2i.tokenizer))
+            turn = chat.turn(picture, shorten(text, chat.t2i.tokenizer))
             before += [picture] if turn.picture is not picture else []
         print(turn.answer, flush=True)
         if turn.picture is not picture:

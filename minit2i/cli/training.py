@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from minit2i.errors import InputError
+from minit2i.utils import InputError
 
 from .shared import check_output, say_device
 
@@ -36,9 +36,9 @@ def run_train(args) -> None:
     if args.resume and not (out / "checkpoint.pt").is_file():
         raise InputError(f"nothing to resume: there is no {out / 'checkpoint.pt'}")
     out.mkdir(parents=True, exist_ok=True)
-    check_output(out / "sheet.png")
-    from minit2i.training.run import RECIPES, run  # here, for it takes long to import
-    from minit2i.training.tokenizer import train_tokenizer
+    check_output(out / "preview.png")
+    from minit2i.train.run import RECIPES, run  # here, for it takes long to import
+    from minit2i.train.tokenizer import train_tokenizer
 
     if args.name == "tokenizer":
         path = out / "tokenizer.json"

@@ -12,12 +12,12 @@ import torch
 from common import RUNS, SEED, Exam, append_row, machine, print_table, read_rows, sgemm
 from tqdm import tqdm
 
-from minit2i.files import WEIGHTS
 from minit2i.samplers import denoiser_of
-from minit2i.scenes import LAYOUT
-from minit2i.training.denoiser import DenoiserData, DenoiserRecipe
-from minit2i.training.loop import Training, fit
+from minit2i.train.denoiser import DenoiserData, DenoiserRecipe
+from minit2i.trainer import Training, fit
 from minit2i.unet import UNet
+from minit2i.utils import WEIGHTS
+from minit2i.world.scenes import LAYOUT
 
 CHOICES = {
     "prediction": ("eps", "x_0", "v"),
@@ -64,10 +64,14 @@ def x_0_error(model: UNet, exam: Exam, n: int = 512) -> float:
     generator = torch.Generator().manual_seed(SEED)
     total = 0.0
     for i in range(0, n, 64):
-        x_0, told = t2i.encode_pictures(exam.pictures[i : i + 64]), {}
+        x_0, conditioning = t2i.encode_pictures(exam.pictures[i : i + 64]), {}
         if model.config.layout:
-            told["layout"] = torch.tensor([scene.layout() for scene in exam.scenes[i : i + 64]])
-        denoise = denoiser_of(model, schedule, t2i.encode(exam.captions[i : i + 64]), clamp=False, **told)
+            conditioning["layout"] = torch.tensor(
+                [scene.layout_vector() for scene in exam.scenes[i : i + 64]]
+            )
+        denoise = denoiser_of(
+            model, schedule, t2i.encode(exam.captions[i : i + 64]), clamp=False, **conditioning
+        )
         for time in range(100, 1000, 100):
             t = torch.full((len(x_0),), time)
             x_t = schedule.add_noise(x_0, torch.randn(x_0.shape, generator=generator), t)

@@ -13,12 +13,12 @@ from ablate import RECIPE as DENOISER
 from ablate import train_and_measure
 from common import RUNS, SEED, Exam, append_row, machine, print_table, read_rows
 
-from minit2i.files import WEIGHTS
-from minit2i.measure.autoencoder import measure_autoencoder
-from minit2i.training.autoencoder import AutoencoderRecipe
-from minit2i.training.batches import scene_pictures
-from minit2i.training.run import run
-from minit2i.weights import load_model
+from minit2i.checkpoint import load_model
+from minit2i.evaluate.autoencoder import measure_autoencoder
+from minit2i.train.autoencoder import AutoencoderRecipe
+from minit2i.train.run import run
+from minit2i.utils import WEIGHTS
+from minit2i.world.batches import scene_pictures
 
 RECIPE = AutoencoderRecipe()
 TRIALS = {

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from common import RUNS, SEED, append_row, machine, print_table, read_rows
 
-from minit2i.files import WEIGHTS
-from minit2i.measure.clip import measure_swaps, retrieval
-from minit2i.measure.wording import measure_wording
-from minit2i.search import Matcher
-from minit2i.training.batches import scene_pictures
-from minit2i.training.clip import ClipRecipe
-from minit2i.training.run import run
-from minit2i.weights import find, load_model, load_tokenizer
+from minit2i.checkpoint import find, load_model, load_tokenizer
+from minit2i.clip import Matcher
+from minit2i.evaluate.clip import measure_swaps, retrieval
+from minit2i.evaluate.wording import measure_wording
+from minit2i.train.clip import ClipRecipe
+from minit2i.train.run import run
+from minit2i.utils import WEIGHTS
+from minit2i.world.batches import scene_pictures
 
 SEEN = ("noto", "fluent", "twemoji", "noto-v1", "fluent-3d", "high-contrast")
 PLAIN = {"changes": (), "turn": 0.0, "jitter": 0.15}

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from minit2i import viz
-from minit2i.captions import full_caption
-from minit2i.fit import fit_psnr
-from minit2i.judge import features, verdicts
-from minit2i.metrics import frechet_distance, wilson_interval
-from minit2i.pictures import to_float, to_pil
+from minit2i.checkpoint import load_model, load_tokenizer
+from minit2i.evaluate.fit import fidelity
+from minit2i.evaluate.judge import features, verdicts
+from minit2i.evaluate.metrics import frechet_distance, wilson_interval
+from minit2i.images import to_float, to_pil
 from minit2i.text2image import TextToImage
-from minit2i.training import run
-from minit2i.training.batches import scene_pictures
-from minit2i.weights import load_model, load_tokenizer
+from minit2i.train import run
+from minit2i.world.batches import scene_pictures
+from minit2i.world.captions import full_caption
 
 RUNS = Path(__file__).parents[2] / "runs"
 SEED = 201  # of the exam's scenes; no recipe and no `minit2i evaluate` draws with it
@@ -129,7 +129,7 @@ class Exam:
             "joint": right.float().mean().item(),
             "n": self.n,
             "frechet": frechet_distance(features(self.judge, pictures), self.real),
-            "fit": fit_psnr(pictures[:100], self.scenes[: min(100, self.n)]).median().item(),
+            "fit": fidelity(pictures[:100], self.scenes[: min(100, self.n)]).median().item(),
         }
 
     def show(self, grades: dict) -> dict:

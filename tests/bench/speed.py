@@ -12,19 +12,18 @@ from common import machine, print_table, sgemm, timings
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from minit2i import scenes
-from minit2i.clip import Text
-from minit2i.files import WEIGHTS
-from minit2i.render import render
-from minit2i.search import Matcher
+from minit2i.checkpoint import find, load_model, load_tokenizer, read_card
+from minit2i.clip import Matcher, Text
 from minit2i.text2image import TextToImage
-from minit2i.training.clip import ClipRecipe
-from minit2i.training.denoiser import DenoiserRecipe
-from minit2i.training.loop import Training, fit
-from minit2i.training.recipe import Recipe
+from minit2i.train.clip import ClipRecipe
+from minit2i.train.denoiser import DenoiserRecipe
+from minit2i.train.recipe import Recipe
+from minit2i.trainer import Training, fit
 from minit2i.unet import UNet
 from minit2i.upscaler import upscale
-from minit2i.weights import find, load_model, load_tokenizer, read_card
+from minit2i.utils import WEIGHTS
+from minit2i.world import scenes
+from minit2i.world.render import render
 
 PROMPT = "a cat wearing a blue baseball cap"
 

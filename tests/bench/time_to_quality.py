@@ -18,11 +18,11 @@ from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
+from minit2i.checkpoint import find, read_card
 from minit2i.clip import Text
-from minit2i.files import WEIGHTS
-from minit2i.training.denoiser import DenoiserData, DenoiserRecipe, PixelRecipe
-from minit2i.training.loop import Training, fit
-from minit2i.weights import find, read_card
+from minit2i.train.denoiser import DenoiserData, DenoiserRecipe, PixelRecipe
+from minit2i.trainer import Training, fit
+from minit2i.utils import WEIGHTS
 
 TURN = 0.5  # minutes
 STEPS, GUIDANCE = 25, 2.0

@@ -1,0 +1,1 @@
+"""All that this project claims, measured: the judge, metrics, measures of the core, and the report."""

@@ -1,0 +1,158 @@
+"""Numbers for how good a picture, a set of pictures, or a search is.
+
+Two pictures of one thing are compared by PSNR and by SSIM (Wang et al. 2004, "Image quality assessment:
+from error visibility to structural similarity"). Two sets of pictures, none of which match one to one, are
+compared by the Fréchet distance between their features (Heusel et al. 2017, "GANs trained by a two
+time-scale update rule", eq. 6). Search is measured by retrieval at k. A share such as "97 of 100 were
+right" comes with its Wilson interval (Wilson 1927), because 97 of 100 says less than 970 of 1,000.
+
+Shape letters: B batch, H height, W width, N number of samples, D number of features, Q queries, G gallery.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """How bright each pixel looks: the Y of ITU-R BT.601, full range.
+
+    Many super-resolution papers squeeze Y into 16..235 first, which adds 1.3 dB to every PSNR; we do not.
+
+    pictures: (B, 3, H, W) in [-1, 1], red, green, blue. Returns (B, 1, H, W) in [0, 1].
+    Raises ValueError when there are not 3 channels.
+    """
+    if pictures.ndim != 4 or pictures.shape[1] != 3:
+        raise ValueError(f"expected pictures shaped (B, 3, H, W), got {tuple(pictures.shape)}")
+    red, green, blue = ((pictures + 1) / 2).split(1, dim=1)
+    # Y = 0.299 R + 0.587 G + 0.114 B                                  (ITU-R BT.601, section 2.5.1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def psnr(a: Tensor, b: Tensor, colour: bool = False) -> Tensor:
+    """Peak signal-to-noise ratio in decibels: +6 dB is half the error, +20 dB a tenth.
+
+    a, b: (B, 3, H, W) in [-1, 1]. They are compared on Y, as is usual for super-resolution, or, with
+    colour, on red, green and blue. Returns (B,), infinite where the two are equal.
+    Raises ValueError when the shapes differ.
+    """
+    _check_same_shape(a, b)
+    a, b = ((x + 1) / 2 if colour else luma(x) for x in (a, b))
+    mse = (a - b).square().mean(dim=(1, 2, 3))  # (B,)
+    # PSNR = 10 log10(peak^2 / MSE), and the peak is 1
+    return -10 * torch.log10(mse)
+
+
+def gaussian_window(sigma: float, radius: int) -> Tensor:
+    """A Gaussian bell cut off at `radius` pixels; its weights sum to 1.
+
+    Returns (2 * radius + 1, 2 * radius + 1).
+    """
+    distance = torch.arange(-radius, radius + 1)
+    logit_normal = torch.exp(-distance.square() / (2 * sigma**2))
+    logit_normal = logit_normal / logit_normal.sum()
+    return torch.outer(logit_normal, logit_normal)
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity on Y: are brightness, contrast and pattern the same in every small window?
+
+    a, b: (B, 3, H, W) in [-1, 1]. Returns (B,) in [-1, 1] on the CPU, 1 where the two are equal.
+    Raises ValueError when the shapes differ or a side is shorter than the window of 11 pixels.
+    Source: Wang et al. 2004, section III-B and III-C.
+    """
+    _check_same_shape(a, b)
+    if min(a.shape[-2:]) < 11:
+        raise ValueError(f"SSIM needs sides of at least 11 pixels, got {tuple(a.shape[-2:])}")
+    # Float64, because in a flat window the two terms of a variance are nearly equal.
+    a, b = luma(a).cpu().double(), luma(b).cpu().double()
+    window = gaussian_window(sigma=1.5, radius=5).double()[None, None]  # (1, 1, 11, 11)
+
+    def local_mean(y: Tensor) -> Tensor:
+        return F.conv2d(y, window)  # (B, 1, H - 10, W - 10): only windows that lie inside the picture
+
+    mean_a, mean_b = local_mean(a), local_mean(b)
+    # sigma_ab = E[ab] - E[a] E[b], with E the mean by the window's weights          (eq. 15 and 16)
+    var_a = local_mean(a * a) - mean_a * mean_a
+    var_b = local_mean(b * b) - mean_b * mean_b
+    cov_ab = local_mean(a * b) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2  # keep the fractions finite where a window is black or flat
+    #         (2 mu_a mu_b + C1) (2 sigma_ab + C2)
+    # SSIM = -----------------------------------------------------------             (eq. 13)
+    #         (mu_a^2 + mu_b^2 + C1) (sigma_a^2 + sigma_b^2 + C2)
+    brightness = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    pattern = (2 * cov_ab + c2) / (var_a + var_b + c2)
+    return (brightness * pattern).mean(dim=(1, 2, 3)).float()
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """How far apart two clouds of features lie, when each is taken for a Gaussian.
+
+    0 means equal means and covariances. It shrinks as N grows, so only compare figures made with the same N.
+
+    a: (N, D); b: (M, D); any range. Returns a number >= 0.
+    Raises ValueError when D differs or a set has fewer than 2 samples.
+    Source: Dowson and Landau 1982; Heusel et al. 2017, eq. 6.
+    """
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise ValueError(f"expected (N, D) and (M, D) with N and M at least 2, got {shapes}")
+    a, b = a.cpu().double(), b.cpu().double()  # differences of large sums: float32 would lose them
+    mean_a, mean_b = a.mean(dim=0), b.mean(dim=0)  # (D,)
+    # C = (X - mu)^T (X - mu) / (N - 1)
+    cov_a = (a - mean_a).T @ (a - mean_a) / (len(a) - 1)  # (D, D)
+    cov_b = (b - mean_b).T @ (b - mean_b) / (len(b) - 1)
+    # tr (C_a C_b)^1/2 is the sum of the square roots of the eigenvalues of C_a C_b. The symmetric matrix
+    # C_a^1/2 C_b C_a^1/2 has the same eigenvalues, and all of them are real and >= 0.
+    root_a = _square_root(cov_a)
+    eigenvalues = torch.linalg.eigvalsh(root_a @ cov_b @ root_a)
+    trace_of_root = eigenvalues.clamp(min=0).sqrt().sum()
+    # d^2 = |mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^1/2)
+    distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * trace_of_root
+    return max(0.0, distance.item())  # rounding can leave -1e-12
+
+
+def _square_root(matrix: Tensor) -> Tensor:
+    """The symmetric square root of a symmetric matrix whose eigenvalues are >= 0; (D, D) in and out."""
+    # M = V diag(l) V^T, so M^1/2 = V diag(l^1/2) V^T; rounding can turn an eigenvalue of 0 into -1e-17
+    eigenvalues, vectors = torch.linalg.eigh(matrix)
+    return vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.T
+
+
+def retrieval_at_k(similarity: Tensor, answer: Tensor, k: int) -> float:
+    """The share of queries whose right answer is among the k most similar entries (R@k).
+
+    A tie counts against us: a model that gives everything one score finds nothing.
+
+    similarity: (Q, G), larger is more alike; answer: (Q,) int64, the gallery index that is right.
+    Returns a share in [0, 1].
+    """
+    right = similarity.gather(1, answer[:, None])  # (Q, 1)
+    # rank 1 is best: count the entries not below the right one, itself included; a NaN is never below
+    rank = (~(similarity < right)).sum(dim=1)  # (Q,)
+    return (rank <= k).float().mean().item()
+
+
+def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The range in which the true share plausibly lies after `successes` of `n` trials; z = 1.96 is 95 %.
+
+    Unlike p +- z sqrt(p (1 - p) / n) it stays inside [0, 1] and is honest when all trials succeed.
+
+    Returns (low, high). Raises ValueError unless 0 <= successes <= n and n >= 1.
+    Source: Wilson 1927; Newcombe 1998, method 3.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"expected 0 <= successes <= n and n >= 1, got {successes} of {n}")
+    p = successes / n
+    # (p + z^2/2n +- z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n)
+    centre = p + z**2 / (2 * n)
+    half_width = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = (centre - half_width) / (1 + z**2 / n), (centre + half_width) / (1 + z**2 / n)
+    return max(0.0, min(low, p)), min(1.0, max(high, p))  # at 0 or n successes rounding is off by 1e-16
+
+
+def _check_same_shape(a: Tensor, b: Tensor) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f"the two pictures differ in shape: {tuple(a.shape)} and {tuple(b.shape)}")

@@ -1,0 +1,206 @@
+"""How the judge is trained: on scenes of all combinations, softened a little, and a quarter of them broken.
+
+A picture that a poor denoiser draws has to count as broken, whatever animal its colours suggest. So the judge
+sees what such pictures look like, made from real scenes: it never sees a drawn one.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Generator, Tensor
+
+from minit2i.images import to_float, to_pil
+from minit2i.train.clothes import clothes_pictures
+from minit2i.train.recipe import Recipe
+from minit2i.utils import device
+from minit2i.viz import grid
+from minit2i.world.batches import mirror_half, normal_noise, one_each, random_indices, scene_pictures
+
+from .judge import QUESTIONS, Judge, JudgeConfig, truth
+
+
+class JudgeData(NamedTuple):
+    """Scenes (N, 3, 64, 64) uint8, and the right answers (N, questions) int64."""
+
+    pictures: Tensor
+    right: Tensor
+
+
+@dataclass(frozen=True)
+class JudgeRecipe(Recipe):
+    """The judge, on held-out combinations too, so that a rare one is not held against a picture."""
+
+    batch: int = 96
+    minutes: float = 13
+    lr: float = 3e-3
+    scenes: int = 40_000
+
+    def load_data(self, folder: str | Path) -> JudgeData:
+        pictures, scenes = scene_pictures("all", self.scenes, 64, seed=4)
+        return JudgeData(pictures.to(device()), truth(scenes).to(device()))
+
+    def build(self, data: JudgeData) -> Judge:
+        return Judge(JudgeConfig())
+
+    def loss(self, model: Judge, data: JudgeData, generator: Generator) -> Tensor:
+        some = random_indices(len(data.pictures), self.batch, generator).to(data.pictures.device)
+        x, right, broken = to_float(data.pictures[some]), data.right[some].clone(), self.batch // 4
+        x = torch.cat([break_pictures(x[:broken], generator), x[broken:]])
+        right[:broken, -1] = 0
+        return judge_loss(model, soften(x, generator), right)
+
+    @torch.no_grad()
+    def preview(self, model: Judge, data: JudgeData) -> Image.Image:
+        x = to_float(data.pictures[:48])
+        x[:24] = break_pictures(x[:24], Generator().manual_seed(0))
+        answers = torch.stack([logit.argmax(1) for logit in model(x)], dim=1).tolist()
+        names = list(QUESTIONS.values())
+        captions = [" ".join(names[q][a] for q, a in enumerate(row)) for row in answers]
+        return grid(to_pil(x), columns=12, captions=captions)
+
+
+def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
+    """Cross-entropy summed over the questions; of a broken picture (last answer 0) only "intact" is asked.
+
+    pictures: (B, 3, H, W) in [-1, 1]; right: (B, questions) int64. Returns a scalar.
+    """
+    *logits, intact = model(pictures)
+    whole = right[:, -1].float()  # 1 where the picture is intact
+    loss = F.cross_entropy(intact, right[:, -1])
+    for i, logit in enumerate(logits):
+        each = F.cross_entropy(logit, right[:, i], reduction="none")  # (B,)
+        loss = loss + (whole * each).sum() / whole.sum().clamp(min=1)
+    return loss
+
+
+# ---- What happens to pictures; each takes and returns (B, 3, H, W) in [-1, 1] ----
+
+
+def soften(pictures: Tensor, generator: Generator) -> Tensor:
+    """Mild changes that leave a picture intact, for content is judged: wobbly outlines, blur, noise."""
+    pictures = warp(pictures, 0.5 * one_each(pictures, generator), generator)
+    small = F.interpolate(pictures, scale_factor=0.5, mode="area")
+    blurred = F.interpolate(small, pictures.shape[-2:], mode="bilinear", align_corners=False)
+    # Both of random strength, each on half of the pictures.
+    blur, grain = (one_each(pictures, generator) * (one_each(pictures, generator) < 0.5) for _ in range(2))
+    noise = normal_noise(*pictures.shape, generator=generator, device=pictures.device)
+    return ((1 - blur) * pictures + blur * blurred + 0.1 * grain * noise).clamp(-1, 1)
+
+
+def break_pictures(pictures: Tensor, generator: Generator) -> Tensor:
+    """Spoil pictures so that they are no scenes any more; half of them by smearing. B: a multiple of 12."""
+    others, smeared = pictures.chunk(2)
+    kinds = (shuffle_tiles, half_denoise, blend)
+    broken = [kind(part, generator) for kind, part in zip(kinds, others.chunk(3), strict=True)]
+    return torch.cat([*broken, smear(smeared, generator)])
+
+
+def shuffle_tiles(pictures: Tensor, generator: Generator) -> Tensor:
+    """Cut each picture into 4x4 tiles and lay them out in another order: right colours, wrong shape."""
+    B, C, H, W = pictures.shape
+    h, w = H // 4, W // 4
+    tiles = pictures.view(B, C, 4, h, 4, w).permute(0, 2, 4, 1, 3, 5).reshape(B, 16, C, h, w)
+    order = torch.rand(B, 16, generator=generator).argsort(dim=1).to(pictures.device)
+    order = order[:, :, None, None, None].expand_as(tiles)  # (B, 16, C, h, w)
+    tiles = tiles.gather(1, order).view(B, 4, 4, C, h, w)
+    return tiles.permute(0, 3, 1, 4, 2, 5).reshape(B, C, H, W)
+
+
+def half_denoise(pictures: Tensor, generator: Generator) -> Tensor:
+    """What a poor denoiser makes of a scene: noise averaged over squares, which leaves blobs or specks."""
+    result = []
+    # The larger the squares over which noise was averaged, the more noise there may have been.
+    for part, square in zip(pictures.chunk(2), (2, 4), strict=True):
+        strength = square * (0.15 + 0.25 * one_each(part, generator))
+        noisy = part + strength * normal_noise(*part.shape, generator=generator, device=part.device)
+        coarse = F.interpolate(F.avg_pool2d(noisy, square), part.shape[-2:], mode="bicubic")
+        share = 0.3 * one_each(part, generator)  # of the true picture, shining through
+        # The flat background is denoised first: half of the time it is left clean.
+        background = (part - part[:, :, :1, :1]).abs().amax(dim=1, keepdim=True) < 0.1
+        clean = background & (one_each(part, generator) < 0.5)
+        result.append(torch.where(clean, part, share * part + (1 - share) * coarse))
+    return torch.cat(result).clamp(-1, 1)
+
+
+def blend(pictures: Tensor, generator: Generator) -> Tensor:
+    """Two pictures at once: half of them see-through, the others cut along a wavy line."""
+    share = 0.35 + 0.3 * one_each(pictures, generator)
+    cut = (hills(pictures, generator) > 0).float()
+    mask = torch.where(one_each(pictures, generator) < 0.5, share, cut)
+    return mask * pictures + (1 - mask) * pictures.roll(1, dims=0)
+
+
+def smear(pictures: Tensor, generator: Generator) -> Tensor:
+    """What a half-trained denoiser draws: shapes that melt, doubled features, patches out of focus.
+
+    A third is warped once; the others are the mean of two or of four copies, warped differently.
+    """
+    result = []
+    for part, copies, weakest in zip(pictures.chunk(3), (1, 2, 4), (1.4, 1.0, 1.0), strict=True):
+        strength = weakest + 2 * one_each(part, generator)
+        result.append(sum(warp(part, strength, generator) for _ in range(copies)) / copies)
+    melted = torch.cat(result)
+    blurred = F.avg_pool2d(F.pad(melted, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+    return torch.where(hills(melted, generator) > 0, blurred, melted)
+
+
+def warp(pictures: Tensor, strength: Tensor, generator: Generator) -> Tensor:
+    """Move every pixel by a smooth random displacement field of `strength` (B, 1, 1, 1), in pixels."""
+    B, _, H, W = pictures.shape
+    coarse = strength * normal_noise(B, 2, 8, 8, generator=generator, device=pictures.device)
+    field = F.interpolate(coarse, (H, W), mode="bicubic").permute(0, 2, 3, 1)  # (B, H, W, 2), in pixels
+    still = torch.eye(2, 3, device=pictures.device).expand(B, 2, 3)
+    here = F.affine_grid(still, list(pictures.shape), align_corners=False)  # in halves of the frame
+    # Kept to the middles of the outermost pixels: beyond the edge is what is at the edge.
+    where = (here + 2 / W * field).clamp(1 / W - 1, 1 - 1 / W)
+    return F.grid_sample(pictures, where, align_corners=False)
+
+
+def hills(pictures: Tensor, generator: Generator) -> Tensor:
+    """A smooth random landscape (B, 1, H, W) around 0, for masks with wavy outlines."""
+    coarse = normal_noise(len(pictures), 1, 4, 4, generator=generator, device=pictures.device)
+    return F.interpolate(coarse, pictures.shape[-2:], mode="bicubic")
+
+
+# ---- Clothes ----
+
+
+class ClothesJudgeData(NamedTuple):
+    """Pictures (N, 1, 32, 32) uint8, their labels (N,), and the name of each label."""
+
+    pictures: Tensor
+    labels: Tensor
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class ClothesJudgeRecipe(Recipe):
+    """A classifier of clothes, independent of the denoiser: it asks one question, the class."""
+
+    batch: int = 128
+    minutes: float = 5
+    lr: float = 3e-3
+    weight_decay: float = 0.1
+
+    def load_data(self, folder: str | Path) -> ClothesJudgeData:
+        pictures, captions, labels = clothes_pictures("train")
+        names = [name for _, name in sorted(dict(zip(labels.tolist(), captions, strict=True)).items())]
+        return ClothesJudgeData(pictures.to(device()), labels.to(device()), names)
+
+    def build(self, data: ClothesJudgeData) -> Judge:
+        return Judge(JudgeConfig(channels=1, widths=(32, 64, 96), answers=(len(data.names),)))
+
+    def loss(self, model: Judge, data: ClothesJudgeData, generator: Generator) -> Tensor:
+        some = random_indices(len(data.pictures), self.batch, generator).to(data.pictures.device)
+        x = mirror_half(to_float(data.pictures[some]), generator)
+        return F.cross_entropy(model(x)[0], data.labels[some])
+
+    @torch.no_grad()
+    def preview(self, model: Judge, data: ClothesJudgeData) -> Image.Image:
+        x = to_float(data.pictures[:30])
+        answers = [data.names[i] for i in model(x)[0].argmax(1).tolist()]
+        return grid(to_pil(x), columns=10, captions=answers)

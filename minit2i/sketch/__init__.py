@@ -1,0 +1,1 @@
+"""A drawing decides where things go: ControlNet."""

@@ -1,1 +1,0 @@
-"""The back house where networks are trained: the loop, the optimiser, and one recipe for each network."""

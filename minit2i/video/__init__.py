@@ -1,0 +1,1 @@
+"""Video from words: motions, a planner of paths, layers along time."""
