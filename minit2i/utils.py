@@ -39,6 +39,15 @@ def resolve(name: str) -> Any:
     return getattr(importlib.import_module(f"minit2i.{module}"), attribute)
 
 
+def need(module: str) -> Any:
+    """A library that drawing does without, imported now. Raises InputError, with the mend, if it is not here."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        name = module.split(".")[0]
+        raise InputError(f"this needs {name}: pip install 'minit2i[lessons]' brings it") from None
+
+
 # ---- Files ----
 
 
