@@ -54,16 +54,23 @@ def tiny_weights(tmp_path_factory):
     torch.nn.init.normal_(
         denoiser.conv_out[-1].weight, std=0.1
     )  # it starts at zero, and so would its pictures
-    inpaint = UNet(dataclasses.replace(denoiser.config, seen=4))
+    inpaint = UNet(dataclasses.replace(denoiser.config, inpaint_cond=4))
     inpaint.load_state_dict(inpaint.state_dict() | denoiser.state_dict())
     upscaler = Upscaler(UpscalerConfig(width=8, blocks=1))
     words = sorted({word for caption in captions for word in caption.split()})
     checkpoint.save_model(folder / "clip.safetensors", clip, {"name": "clip"})
-    checkpoint.save_model(folder / "denoiser.safetensors", denoiser, {"name": "denoiser", "words": words})
+    card = {
+        "name": "denoiser",
+        "words": words,
+        "upscaler": True,
+        "suggest_words": "world.parse:suggest_words",
+    }
+    card["random_layouts"] = "world.scenes:random_layouts"
+    checkpoint.save_model(folder / "denoiser.safetensors", denoiser, card)
     checkpoint.save_model(folder / "inpaint.safetensors", inpaint, {"name": "inpaint"})
     planner = Planner(PlannerConfig(width=16, depth=1, heads=2, vocabulary=tokenizer.vocabulary))
     layers = TemporalLayers(
-        TemporalConfig((16, 32, 32, 32, 16), entry=16, conditioning=width, heads=2, embedding=8)
+        TemporalConfig((16, 32, 32, 32, 16), entry=16, cond_width=width, heads=2, embedding=8)
     )
     captioner = Captioner(
         CaptionerConfig(tokenizer.vocabulary, width=16, depth=1, heads=2, picture_width=width)
