@@ -65,17 +65,17 @@ def features(model: Judge, pictures: Tensor) -> Tensor:
 @torch.no_grad()
 def answers(model: Judge, pictures: Tensor) -> Tensor:
     """The likeliest answer to each question, (B, C, H, W) in [-1, 1] -> (B, questions) int64 on the CPU."""
-
-    def answer(part: Tensor) -> Tensor:
-        return torch.stack([logit.argmax(1) for logit in model(part.to(device_of(model)))], dim=1)
-
-    return in_batches(answer, pictures).cpu()
+    on = device_of(model)
+    best = in_batches(lambda part: torch.stack([x.argmax(1) for x in model(part.to(on))], dim=1), pictures)
+    return best.cpu()
 
 
-def truth(scenes: list[Scene]) -> Tensor:
+def truth(scenes: list[Scene], questions: dict[str, tuple[str, ...]] = QUESTIONS) -> Tensor:
     """The right answers for intact scenes: (B, questions) int64."""
-    rows = [[QUESTIONS[name].index(getattr(scene, name, "intact")) for name in QUESTIONS] for scene in scenes]
-    return torch.tensor(rows)
+    items = questions.items()
+    return torch.tensor(
+        [[values.index(getattr(s, name, "intact")) for name, values in items] for s in scenes]
+    )
 
 
 def verdicts(model: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, Tensor]:

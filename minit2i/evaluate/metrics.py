@@ -10,6 +10,7 @@ Shape letters: B batch, H height, W width, N number of samples, D number of feat
 """
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -51,9 +52,9 @@ def gaussian_window(sigma: float, radius: int) -> Tensor:
     Returns (2 * radius + 1, 2 * radius + 1).
     """
     distance = torch.arange(-radius, radius + 1)
-    logit_normal = torch.exp(-distance.square() / (2 * sigma**2))
-    logit_normal = logit_normal / logit_normal.sum()
-    return torch.outer(logit_normal, logit_normal)
+    bell = torch.exp(-distance.square() / (2 * sigma**2))
+    bell = bell / bell.sum()
+    return torch.outer(bell, bell)
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -69,10 +70,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     # Float64, because in a flat window the two terms of a variance are nearly equal.
     a, b = luma(a).cpu().double(), luma(b).cpu().double()
     window = gaussian_window(sigma=1.5, radius=5).double()[None, None]  # (1, 1, 11, 11)
-
-    def local_mean(y: Tensor) -> Tensor:
-        return F.conv2d(y, window)  # (B, 1, H - 10, W - 10): only windows that lie inside the picture
-
+    # The means of all windows that lie inside the picture, (B, 1, H - 10, W - 10)
+    local_mean = partial(F.conv2d, weight=window)
     mean_a, mean_b = local_mean(a), local_mean(b)
     # sigma_ab = E[ab] - E[a] E[b], with E the mean by the window's weights          (eq. 15 and 16)
     var_a = local_mean(a * a) - mean_a * mean_a
@@ -111,18 +110,18 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return max(0.0, distance.item())  # rounding can leave -1e-12
 
 
-def retrieval_at_k(similarity: Tensor, answer: Tensor, k: int) -> float:
-    """The share of queries whose right answer is among the k most similar entries (R@k).
+def retrieved_at_k(similarity: Tensor, answer: Tensor, k: int) -> Tensor:
+    """For each query, is the right answer among the k most similar entries? The share of those is R@k.
 
     A tie counts against us: a model that gives everything one score finds nothing.
 
     similarity: (Q, G), larger is more alike; answer: (Q,) int64, the gallery index that is right.
-    Returns a share in [0, 1].
+    Returns (Q,) bool.
     """
     right = similarity.gather(1, answer[:, None])  # (Q, 1)
     # rank 1 is best: count the entries not below the right one, itself included; a NaN is never below
     rank = (~(similarity < right)).sum(dim=1)  # (Q,)
-    return (rank <= k).float().mean().item()
+    return rank <= k
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
