@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from PIL import Image
 
 from minit2i.checkpoint import NETWORKS, save_model
 from minit2i.evaluate import clip, fidelity, report, scenes
@@ -41,7 +42,9 @@ def judged_weights(tiny_weights, tmp_path_factory):
 def measured(judged_weights, tmp_path_factory):
     """The report of the core at n = 2, and what was noted: pipelines loaded, pictures looked through."""
     noted, copies = {"loaded": [], "looked through": []}, tmp_path_factory.mktemp("copies") / "copy-check.png"
-    load, check, read = TextToImage.load, scenes.copy_check, clip.read_wording
+    load, draw = TextToImage.load, TextToImage.draw
+    check, read = scenes.copy_check, clip.read_wording
+    photo = {"name": "chelsea", "image": Image.effect_noise((50, 60), 40).convert("RGB")}
 
     def emoji(size, styles=None, split="train"):
         pixels = torch.randint(0, 256, (40, 4, size, size), dtype=torch.uint8)
@@ -55,7 +58,7 @@ def measured(judged_weights, tmp_path_factory):
         )
 
     def few_prompts(half="measure"):
-        return read(half)[:4]
+        return read(half)[:2]
 
     with pytest.MonkeyPatch.context() as patch:  # less of everything, to be quick
         patch.setattr(clip, "PROBE_SCENES", 60)
@@ -63,6 +66,8 @@ def measured(judged_weights, tmp_path_factory):
             patch.setattr(module, "emoji_pictures", emoji)
         for module in (clip, scenes):
             patch.setattr(module, "read_wording", few_prompts)
+        patch.setattr(TextToImage, "draw", lambda *args, **settings: draw(*args, steps=2, **settings))
+        patch.setattr(fidelity, "load", lambda name: [photo])
         patch.setattr(clip, "load", lambda *_: {"style": ["noto", "noto", "fluent"]})
         patch.setattr(scenes, "clothes_pictures", clothes)
         patch.setattr(scenes, "copy_check", lambda x, n: noted["looked through"].append(n) or check(x, n))
