@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from .muon import Muon, matrices
-from .utils import InputError, device_of, half_bits, write_file
+from .utils import InputError, device_of, write_file
 
 
 class Training:
@@ -99,6 +99,14 @@ class Training:
             self.step, self.seconds = state["step"], state["seconds"]
         except Exception as error:  # whatever a foreign or broken file makes of itself
             raise InputError(f"{path} is no checkpoint of this network") from error
+
+
+def half_bits(on: torch.device) -> bool:
+    """Whether this device multiplies numbers of 16 bits (bfloat16) faster than those of 32.
+
+    So do GPUs, and the CPUs of servers and of some laptops, by instructions of their own.
+    """
+    return on.type == "cuda" or (on.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 def learning_rate(progress: float, step: int, warm_up: int = 100) -> float:
