@@ -241,17 +241,13 @@ def test_a_failed_save_leaves_the_old_file_and_no_half_of_the_new(tmp_path):
 
 
 def test_colours_of_another_profile_become_srgb(tmp_path):
-    """A profile that swaps red and blue, since no other can be made here: read as sRGB the two change places."""
+    """A profile in which red and blue are swapped: read as sRGB the two change places."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = srgb.replace(b"rXYZ", b"tXYZ").replace(b"bXYZ", b"rXYZ").replace(b"tXYZ", b"bXYZ")
     swapped = swapped.replace("sRGB".encode("utf-16-be"), "wRGB".encode("utf-16-be"))
     red = Image.new("RGB", (4, 4), (250, 20, 20))
-    for profile, seen in (
-        (srgb, (250, 20, 20)),
-        (swapped, (20, 20, 250)),
-        (b"broken", (250, 20, 20)),
-        (None, (250, 20, 20)),
-    ):
+    same = (250, 20, 20)
+    for profile, seen in ((srgb, same), (swapped, (20, 20, 250)), (b"broken", same), (None, same)):
         red.save(tmp_path / "red.png", icc_profile=profile)
         got = open_image(tmp_path / "red.png").getpixel((1, 1))
         assert max(abs(a - b) for a, b in zip(got, seen, strict=True)) <= 4, profile
