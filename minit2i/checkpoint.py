@@ -93,9 +93,12 @@ def find(name: str, folder: str | Path = WEIGHTS) -> Path:
 def fingerprint(name: str, folder: str | Path = WEIGHTS) -> str:
     """The hash by which other weights know the weights of this name."""
     path = find(name, folder)
-    if name == "tokenizer":
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    return _read_header(path)["sha256"]
+    return sha256(path.read_text()) if name == "tokenizer" else _read_header(path)["sha256"]
+
+
+def sha256(text: str) -> str:
+    """A hash of a text: of config and card, for numbers alone do not say how many heads read them."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
@@ -108,11 +111,6 @@ def digest(tensors: dict[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def digest_of_texts(header: dict[str, str]) -> str:
-    """SHA-256 over config and card: numbers alone do not say how many heads read them."""
-    return hashlib.sha256(f"{header['config']}\n{header['card']}".encode()).hexdigest()
-
-
 def save_model(path: str | Path, model: nn.Module, card: dict) -> None:
     """Write a network (which has a dataclass `config`) with its model card, whole or not at all."""
     import torch
@@ -123,7 +121,7 @@ def save_model(path: str | Path, model: nn.Module, card: dict) -> None:
         for name, tensor in model.state_dict().items()
     }
     header = {"config": json.dumps(dataclasses.asdict(model.config)), "card": json.dumps(card)}
-    header |= {"sha256": digest(tensors), "sha256_texts": digest_of_texts(header)}
+    header |= {"sha256": digest(tensors), "sha256_texts": sha256(header["config"] + header["card"])}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_file(path, save(tensors, metadata=header))
 
@@ -147,7 +145,10 @@ def load_model(name: str, folder: str | Path = WEIGHTS, beside: str | Path | Non
     network = resolve(NETWORKS[name].network)
     config = get_type_hints(network.__init__)["config"]
     header, tensors = _read_header(path), load_file(path)
-    if digest(tensors) != header["sha256"] or digest_of_texts(header) != header["sha256_texts"]:
+    if (
+        digest(tensors) != header["sha256"]
+        or sha256(header["config"] + header["card"]) != header["sha256_texts"]
+    ):
         raise InputError(f"{path} is damaged: it does not match the hashes in its header")
     try:
         sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(header["config"]).items()}

@@ -85,7 +85,7 @@ class Upscaler(nn.Module):
 
 @torch.no_grad()
 def upscale(model: Upscaler, x: Tensor, tile: int = 256, eight_bits: bool = False, desc: str = "") -> Tensor:
-    """Enlarge a picture of any size; beyond 512 pixels a side, tile by tile so that memory stays small.
+    """Enlarge a picture of any size, tile by tile so that memory stays small.
 
     Each tile is enlarged together with a margin as wide as the network can see, and the margin is cut off
     again. So no output pixel can tell that there are tiles, and there are no seams.
@@ -93,12 +93,8 @@ def upscale(model: Upscaler, x: Tensor, tile: int = 256, eight_bits: bool = Fals
     x: (B, 3, H, W) in [-1, 1]. Returns (B, 3, S*H, S*W) in [-1, 1]; with eight_bits uint8, which takes a
     quarter of the memory. desc: what to write beside a progress bar.
     """
-    height, width = x.shape[-2:]
-    if max(height, width) <= 512:
-        tile, margin = 512, 0
-    else:
-        margin = model.reach
-    scale, dtype = model.config.scale, torch.uint8 if eight_bits else x.dtype
+    (height, width), scale, margin = x.shape[-2:], model.config.scale, model.reach
+    dtype = torch.uint8 if eight_bits else x.dtype
     large = torch.empty(len(x), 3, scale * height, scale * width, dtype=dtype, device=x.device)
     corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
     for top, left in progress(corners, desc):
