@@ -4,28 +4,29 @@ A batch holds many scenes in hats and a cat in seven styles, so a text fits more
 that took these for wrong would teach falsehoods.
 """
 
+import random
 from collections import defaultdict
+from collections.abc import Hashable
 
 import numpy as np
-import pyarrow.parquet
 
 from minit2i.tokenizer import words_of
-from minit2i.utils import data_file
-from minit2i.world.prompts import ANY, Prompt
+from minit2i.utils import data_file, need
+from minit2i.world.captions import ANY, Prompt
 from minit2i.world.scenes import ATTRIBUTES, Scene
 
 Tag = str | tuple[str, str]  # what may be true of an emoji: a keyword, or ("name", codepoint)
+NAMED = ["{}"] * 3 + ["{} emoji", "a picture of {}", "an image of {}", "please draw {}", "{}!", "cute {}"]
+DESCRIBED = ("{}", "{}", "something {}", "a picture of {}", "show me {}")
 
 
-def fits(scenes: list[Scene], says: list[dict[str, str]]) -> np.ndarray:
-    """Whether what each text says is true of each scene: bool (scenes, texts)."""
-    true = np.ones((len(scenes), len(says)), bool)
-    for name in ATTRIBUTES:
-        shown = np.array([getattr(scene, name) for scene in scenes])
-        for j, said in enumerate(says):
-            if name in said:
-                true[:, j] &= shown != "none" if said[name] == ANY else shown == said[name]
-    return true
+def groups_by(keys: list[list[Hashable]], least: int) -> list[list[int]]:
+    """Groups of at least so many entries that share a key; keys[i] lists those of entry i. Returns indices."""
+    groups = defaultdict(list)
+    for i, of_entry in enumerate(keys):
+        for key in dict.fromkeys(of_entry):
+            groups[key].append(i)
+    return [group for group in groups.values() if len(group) >= least]
 
 
 class Emoji:
@@ -39,12 +40,9 @@ class Emoji:
     def __init__(self, entries: list[dict]):
         """entries: name, keywords, style and codepoint of each row."""
         self.entries = entries
-        rows_of = defaultdict(list)
-        for i, entry in enumerate(entries):
-            rows_of[entry["codepoint"]].append(i)
-        self.concepts = list(rows_of.values())
+        self.concepts = groups_by([[entry["codepoint"]] for entry in entries], least=1)
         names = {("name", entry["codepoint"]): set(words_of(entry["name"])) for entry in entries}
-        keywords = {word: None for entry in entries for word in entry["keywords"]}
+        keywords = dict.fromkeys(word for entry in entries for word in entry["keywords"])
         self.column: dict[Tag, int] = {tag: i for i, tag in enumerate([*names, *keywords])}
 
         self.tags, self.perhaps = np.zeros((2, len(entries), len(self.column)), bool)
@@ -54,17 +52,35 @@ class Emoji:
             words = set(words_of(" ".join([entry["name"], *entry["keywords"]])))
             self.perhaps[np.ix_(rows, self.columns([tag for tag in names if names[tag] <= words]))] = True
 
-        art = pyarrow.parquet.read_table(data_file("scenes", "parts.parquet"), columns=["name", "codepoint"])
+        file = data_file("scenes", "parts.parquet")
+        art = need("pyarrow.parquet").read_table(file, columns=["name", "codepoint"])
         parts = {part["codepoint"]: part["name"] for part in art.to_pylist()}
         self.drawn = [parts.get(entry["codepoint"], "") for entry in entries]
-        self.of_part = {
-            part: (self.tags | self.perhaps)[[drawn == part for drawn in self.drawn]].any(0)
-            for part in parts.values()
-        }
+        known = self.tags | self.perhaps
+        self.of_part = {part: known[[d == part for d in self.drawn]].any(0) for part in parts.values()}
 
     def columns(self, tags: list[Tag]) -> list[int]:
         """Where these tags stand."""
         return [self.column[tag] for tag in tags]
+
+    def caption(self, row: int, rng: random.Random) -> tuple[str, list[Tag]]:
+        """Say what an emoji shows, by its name or by keywords; and the tags that a picture needs to fit."""
+        entry = self.entries[row]
+        if not entry["keywords"] or rng.random() < 0.6:
+            return rng.choice(NAMED).format(entry["name"]), [("name", entry["codepoint"])]
+        chosen = rng.sample(entry["keywords"], min(len(entry["keywords"]), rng.choice((1, 1, 2))))
+        return rng.choice(DESCRIBED).format(" ".join(chosen)), chosen
+
+
+def fits(scenes: list[Scene], says: list[dict[str, str]]) -> np.ndarray:
+    """Whether what each text says is true of each scene: bool (scenes, texts)."""
+    true = np.ones((len(scenes), len(says)), bool)
+    for name in ATTRIBUTES:
+        shown = np.array([getattr(scene, name) for scene in scenes])
+        for j, said in enumerate(says):
+            if name in said:
+                true[:, j] &= shown != "none" if said[name] == ANY else shown == said[name]
+    return true
 
 
 def answers(

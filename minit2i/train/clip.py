@@ -1,9 +1,7 @@
 """How CLIP is trained: on emoji with their names and scenes with prompts; one text may fit many pictures."""
 
-import dataclasses
 import random
-from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -19,21 +17,12 @@ from minit2i.schedule import Schedule
 from minit2i.tokenizer import Tokenizer
 from minit2i.utils import device, device_of
 from minit2i.viz import score_table
-from minit2i.world import scenes as world
-from minit2i.world.batches import (
-    emoji_pictures,
-    normal_noise,
-    on_backgrounds,
-    one_each,
-    python_rng,
-    render_all,
-)
-from minit2i.world.captions import full_caption
+from minit2i.world import batches
+from minit2i.world.captions import full_caption, prompt
 from minit2i.world.noise_words import meaningless_words
-from minit2i.world.prompts import prompt
-from minit2i.world.scenes import ATTRIBUTES, Scene, draw_scene, held_out
+from minit2i.world.scenes import ATTRIBUTES, COLOURS, Scene, draw_scene, held_out
 
-from .answers import Emoji, Tag, answers
+from .answers import Emoji, answers, groups_by
 from .recipe import Recipe
 from .restyle import ALL_CHANGES, restyle
 
@@ -71,45 +60,39 @@ class ClipRecipe(Recipe):
     needs: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     def load_data(self, folder: str | Path) -> ClipData:
-        pictures, entries = emoji_pictures(64, self.styles)
-        emoji = Emoji(entries)
-        return ClipData(
-            tokenizer=load_tokenizer(folder),
-            pictures=pictures.to(device()),
-            emoji=emoji,
-            alike=groups_by([entries[rows[0]]["keywords"] for rows in emoji.concepts]),
-            meaningless=meaningless_words(seen=True),
-        )
+        pictures, entries = batches.emoji_pictures(64, self.styles)
+        emoji, words = Emoji(entries), meaningless_words(seen=True)
+        alike = groups_by([entries[rows[0]]["keywords"] for rows in emoji.concepts], GROUP)
+        return ClipData(load_tokenizer(folder), pictures.to(device()), emoji, alike, words)
 
     def build(self, data: ClipData) -> CLIP:
         return CLIP(CLIPConfig(vocabulary=data.tokenizer.vocabulary, context=data.tokenizer.context))
 
     def loss(self, model: CLIP, data: ClipData, generator: Generator) -> Tensor:
-        rng, on = python_rng(generator), data.pictures.device
+        rng, on = batches.python_rng(generator), data.pictures.device
         asked = alike_scenes(self.batch // 3, rng)
         rows = self.emoji_rows(data, self.batch - len(asked), rng)
 
-        x = to_float(render_all(asked).to(on))
+        x = to_float(batches.render_all(asked).to(on))
         # A quarter of the scenes is noised, up to half of the way, so that half-denoised ones can be read.
         schedule = Schedule.cosine()
         t = (schedule.random_t(len(x), generator) // 2).to(on)
-        noised = one_each(x, generator) < 1 / 4
-        eps = normal_noise(*x.shape, generator=generator, device=on)
+        noised = batches.one_each(x, generator) < 1 / 4
+        eps = batches.normal_noise(*x.shape, generator=generator, device=on)
         x = torch.where(noised, schedule.add_noise(x, eps, t), x)
         drawings = data.pictures[torch.tensor(rows, device=on)]
-        emoji = on_backgrounds(drawings, generator, self.jitter, self.turn)
+        emoji = batches.on_backgrounds(drawings, generator, self.jitter, self.turn)
         x = torch.cat([x, restyle(emoji, generator, self.changes)])
 
         prompts = [prompt(scene, rng, data.meaningless) for scene in asked]
-        captions = [emoji_caption(data.emoji.entries[i], rng) for i in rows]
-        texts = [p.text for p in prompts] + [text for text, _ in captions]
+        captions, needed = zip(*(data.emoji.caption(row, rng) for row in rows), strict=True)
+        texts = [p.text for p in prompts] + list(captions)
         scores = model.scale * model.embed_pictures(x) @ embed_texts(model, data.tokenizer, texts).T
 
+        right = np.eye(len(x), dtype=bool)
+        wrong = ~right
         if self.many_right:
-            right, wrong = answers(data.emoji, asked, prompts, rows, [needed for _, needed in captions])
-        else:
-            right = np.eye(len(x), dtype=bool)
-            wrong = ~right
+            right, wrong = answers(data.emoji, asked, prompts, rows, needed)
         return many_right_loss(scores, torch.from_numpy(right).to(on), torch.from_numpy(wrong).to(on))
 
     def emoji_rows(self, data: ClipData, count: int, rng: random.Random) -> list[int]:
@@ -127,80 +110,37 @@ class ClipRecipe(Recipe):
     @torch.no_grad()
     def preview(self, model: CLIP, data: ClipData) -> Image.Image:
         scenes = [draw_scene(2, index, "train") for index in range(8)]
-        x = to_float(render_all(scenes).to(data.pictures.device))
+        x = to_float(batches.render_all(scenes).to(data.pictures.device))
         prompts = [full_caption(scene) for scene in scenes]
         return score_table(to_pil(x), prompts, model(x, data.tokenizer(prompts).to(x.device)).cpu())
 
 
-# ---- Scenes ----
-
-
 def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
-    """`count` scenes of the training split, in families: like the first but for one or two
-    attributes, the style and the place.
+    """`count` scenes of the training split, in families: like the first but for one or two attributes, the
+    style and the place.
 
     Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of
     hat, and does not. Within a family it has to.
     """
     chosen: list[Scene] = []
     while len(chosen) < count:
-        first = draw_scene(rng.randrange(2**32), 0, "train")
-        chosen.append(first)
-        wanted = min(count, len(chosen) + GROUP - 1)
-        while len(chosen) < wanted:
-            other = draw_scene(rng.randrange(2**32), 0, "train")
-            scene = dataclasses.replace(first, style=other.style, x=other.x, y=other.y, size=other.size)
-            names = ["animal", "headwear", "eyewear", "background"]
-            names += ["colour"] if first.headwear != "none" else []
-            for name in rng.sample(names, rng.choice((1, 1, 1, 2))):
-                values = world.COLOURS if name == "colour" else ATTRIBUTES[name]
-                value = rng.choice([value for value in values if value != getattr(first, name)])
-                scene = dataclasses.replace(scene, **{name: value})
-            if scene.headwear == "none" or scene.colour == "none":  # a hat has a colour, and no hat has none
-                colour = "none" if scene.headwear == "none" else rng.choice(world.COLOURS)
-                scene = dataclasses.replace(scene, colour=colour)
-            if not held_out(scene.animal, scene.headwear, scene.colour):
-                chosen.append(scene)
+        other = draw_scene(rng.randrange(2**32), 0, "train")
+        if len(chosen) % GROUP == 0:
+            first = other
+            chosen.append(first)
+            continue
+        scene = replace(first, style=other.style, x=other.x, y=other.y, size=other.size)
+        names = ["animal", "headwear", "eyewear", "background"]
+        names += ["colour"] if first.headwear != "none" else []
+        for name in rng.sample(names, rng.choice((1, 1, 1, 2))):
+            values = COLOURS if name == "colour" else ATTRIBUTES[name]
+            value = rng.choice([value for value in values if value != getattr(first, name)])
+            scene = replace(scene, **{name: value})
+        if scene.headwear == "none" or scene.colour == "none":  # a hat has a colour, and no hat has none
+            scene = replace(scene, colour="none" if scene.headwear == "none" else rng.choice(COLOURS))
+        if not held_out(scene.animal, scene.headwear, scene.colour):
+            chosen.append(scene)
     return chosen
-
-
-# ---- Texts ----
-
-
-def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int = 24) -> Tensor:
-    """Texts -> (N, E), `size` at a time, the shortest first.
-
-    Padding costs as much as words, and beside texts of their own length they need little of it.
-    """
-    order = sorted(range(len(texts)), key=lambda i: len(tokenizer.encode(texts[i])))
-    parts = [order[i : i + size] for i in range(0, len(order), size)]
-    on = device_of(model)
-    embedded = [model.embed_texts(tokenizer([texts[i] for i in part]).to(on)) for part in parts]
-    return torch.cat(embedded)[torch.tensor(order).argsort().to(on)]
-
-
-# ---- Emoji ----
-
-
-NAMED = ["{}"] * 3 + ["{} emoji", "a picture of {}", "an image of {}", "please draw {}", "{}!", "cute {}"]
-DESCRIBED = ("{}", "{}", "something {}", "a picture of {}", "show me {}")
-
-
-def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list[Tag]]:
-    """Say what an emoji shows, by its name or by keywords; and the tags that a picture needs to fit."""
-    if not entry["keywords"] or rng.random() < 0.6:
-        return rng.choice(NAMED).format(entry["name"]), [("name", entry["codepoint"])]
-    chosen = rng.sample(entry["keywords"], min(len(entry["keywords"]), rng.choice((1, 1, 2))))
-    return rng.choice(DESCRIBED).format(" ".join(chosen)), chosen
-
-
-def groups_by(keys: list[list]) -> list[list[int]]:
-    """Groups of at least GROUP entries that share a key; keys[i] lists those of entry i. Returns indices."""
-    groups = defaultdict(list)
-    for i, of_entry in enumerate(keys):
-        for key in dict.fromkeys(of_entry):
-            groups[key].append(i)
-    return [group for group in groups.values() if len(group) >= GROUP]
 
 
 def half_alike(n: int, groups: list[list[int]], count: int, rng: random.Random) -> list[int]:
@@ -211,3 +151,12 @@ def half_alike(n: int, groups: list[list[int]], count: int, rng: random.Random) 
     while len(chosen) < min(count, n):
         chosen[rng.randrange(n)] = None
     return list(chosen)
+
+
+def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int = 24) -> Tensor:
+    """Texts -> (N, E), `size` at a time, the shortest first: padding costs as much as words do."""
+    order = sorted(range(len(texts)), key=lambda i: len(tokenizer.encode(texts[i])))
+    parts = [order[i : i + size] for i in range(0, len(order), size)]
+    on = device_of(model)
+    embedded = [model.embed_texts(tokenizer([texts[i] for i in part]).to(on)) for part in parts]
+    return torch.cat(embedded)[torch.tensor(order).argsort().to(on)]
