@@ -32,9 +32,6 @@ from .recipe import Recipe
 SCENES_SEED = 5  # of the training scenes
 
 
-# ---- What all that learn to denoise share ----
-
-
 def worded(scenes: list[Scene], rng: random.Random, in_full: float, meaningless: list[str]) -> list[str]:
     """A caption of each scene: so often one that names everything, else one as people type it."""
     return [
@@ -57,23 +54,18 @@ def drop_layouts(layouts: Tensor, generator: Generator, share: float = 0.1) -> T
 class DenoisingRecipe(Recipe):
     """Noise is added at random times, and the network learns the way back.
 
-    config: the sizes of the network. weighting: how much an error counts at which time
-    (`Schedule.loss_weight`); logit_normal: which times to train at (`Schedule.random_t`).
+    weighting: how much an error counts at which time (`Schedule.loss_weight`); logit_normal: which times to
+    train at (`Schedule.random_t`).
     """
 
     batch: int = 32
     minutes: float = 20
     lr: float = 5e-3
-    config: UNetConfig = UNetConfig()
     weighting: str = "none"
     logit_normal: tuple[float, float] | None = (0.5, 1.2)
 
     def new_batch(self, data: Any, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
         """What it works on (B, Z, H, H), captions of it, and what else the denoiser is conditioned on."""
-        raise NotImplementedError
-
-    def build(self, data: Any) -> nn.Module:
-        return UNet(self.config)
 
     def denoiser(self, model: nn.Module, data: Any) -> nn.Module:
         """The denoiser that the network in training is, or is a part of."""
@@ -84,9 +76,6 @@ class DenoisingRecipe(Recipe):
             x_0, text, conditioning = self.new_batch(data, generator)
         net, settings = self.denoiser(model, data), (self.weighting, self.logit_normal)
         return denoising_loss(net, net.config.schedule, x_0, text, generator, *settings, **conditioning)
-
-
-# ---- The denoiser of scenes ----
 
 
 class DenoiserData(NamedTuple):
@@ -101,9 +90,8 @@ class DenoiserData(NamedTuple):
     def latent(self, index: int) -> Tensor:
         """The latents of a training scene (Z, H, H): computed when first wanted, then kept (4 KB)."""
         if index not in self.latents:
-            picture = batches.render_all([draw_scene(SCENES_SEED, index, "train")])
-            picture = to_float(picture.to(device_of(self.clip)))
-            self.latents[index] = self.autoencoder.encode(picture)[0].half()
+            picture = to_float(batches.render_all([draw_scene(SCENES_SEED, index, "train")]))
+            self.latents[index] = self.autoencoder.encode(picture.to(device_of(self.clip)))[0].half()
         return self.latents[index].float()
 
 
@@ -129,6 +117,9 @@ class DenoiserRecipe(DenoisingRecipe):
         autoencoder = load_model("autoencoder", folder) if "autoencoder" in self.needs else None
         clip, tokenizer = load_model("clip", folder), load_tokenizer(folder)
         return DenoiserData(clip, tokenizer, autoencoder, meaningless_words(seen=True), latents={})
+
+    def build(self, data: DenoiserData) -> UNet:
+        return UNet(self.config)
 
     @torch.no_grad()
     def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
@@ -174,9 +165,6 @@ class PixelRecipe(DenoiserRecipe):
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
 
 
-# ---- The denoiser of clothes ----
-
-
 class ClothesData(NamedTuple):
     """Pictures (N, 1, 32, 32) uint8, their captions, and the frozen CLIP."""
 
@@ -202,6 +190,9 @@ class ClothesRecipe(DenoisingRecipe):
         pictures, captions, _ = batches.clothes_pictures("train")
         clip, tokenizer = load_model("clip", folder), load_tokenizer(folder)
         return ClothesData(pictures.to(device()), captions, clip, tokenizer)
+
+    def build(self, data: ClothesData) -> UNet:
+        return UNet(self.config)
 
     def new_batch(self, data: ClothesData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
         rng = batches.python_rng(generator)

@@ -36,19 +36,15 @@ class Recipe:
 
     def load_data(self, folder: str | Path) -> Any:
         """Load pictures, words and the networks it needs (from `folder`), where batches are made."""
-        raise NotImplementedError
 
     def build(self, data: Any) -> nn.Module:
         """The untrained network."""
-        raise NotImplementedError
 
     def loss(self, model: nn.Module, data: Any, generator: Generator) -> Tensor:
         """Draw a batch with the generator and return its scalar loss."""
-        raise NotImplementedError
 
     def preview(self, model: nn.Module, data: Any) -> Image.Image:
         """What the network can do by now, as a picture to look at while it trains."""
-        raise NotImplementedError
 
     def note(self, data: Any) -> dict:
         """What else belongs into the model card."""
@@ -146,16 +142,13 @@ def run(
 def check_folder(out: Path, about: dict, needs: dict[str, str], resume: bool) -> None:
     """Raises InputError, which says what to do, if a run may not begin in a folder, or not go on in it."""
     checkpoint = out / "checkpoint.pt"
-    if not checkpoint.is_file():
-        if resume:
-            raise InputError(f"nothing to resume: there is no {checkpoint}")
-    elif not resume:
-        step = about_checkpoint(checkpoint)["step"]
-        raise InputError(
-            f"{checkpoint} is there: --resume goes on from step {step}, --out takes another folder"
-        )
-    else:
+    if resume and not checkpoint.is_file():
+        raise InputError(f"nothing to resume: there is no {checkpoint}")
+    if checkpoint.is_file():
         found = about_checkpoint(checkpoint)
+        if not resume:
+            there = f"{checkpoint} is there, of step {found['step']}"
+            raise InputError(f"{there}: --resume goes on from it, --out takes another folder")
         for key, ours in about.items():
             if found.get(key, ours) != ours:
                 was = f"{checkpoint} was made with {key} {found[key]}, not {ours}"
@@ -173,13 +166,9 @@ def surroundings() -> dict[str, str]:
         commit = done.stdout.strip() or "unknown"
     except OSError:
         commit = "unknown"
-    data = hashlib.sha256(data_file("SHA256SUMS").read_bytes()).hexdigest()[:16]
-    return {"machine": machine(), "torch": torch.__version__, "commit": commit, "data": data}
-
-
-def machine() -> str:
-    """The kind of machine."""
-    if device().type == "cuda":
-        return torch.cuda.get_device_name()
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"{device().type}, {torch.get_num_threads()} threads, {capability}, {platform.machine()}"
+    on, data = device().type, hashlib.sha256(data_file("SHA256SUMS").read_bytes()).hexdigest()[:16]
+    cpu = (
+        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {platform.machine()}"
+    )
+    machine = torch.cuda.get_device_name() if on == "cuda" else f"{on}, {cpu}"
+    return {"machine": machine, "torch": torch.__version__, "commit": commit, "data": data}

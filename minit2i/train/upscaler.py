@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from minit2i.images import to_float, to_pil, to_tensor
 from minit2i.text2image import TextToImage
 from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic
-from minit2i.utils import device, device_of, progress
+from minit2i.utils import device, device_of, in_batches
 from minit2i.viz import grid
 from minit2i.world import batches
 from minit2i.world.captions import full_caption
@@ -68,8 +68,8 @@ class UpscalerRecipe(Recipe):
         small = data.redrawn[some[:3]].repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
         pairs = random_crops(torch.cat([small, scenes[:3]], dim=1), SIDE, generator, step=4)
         redrawn, true = pairs[:, :3, ::4, ::4], pairs[:, 3:]
-        emoji = data.emoji[batches.random_indices(len(data.emoji), 4, generator)]
-        emoji = batches.on_backgrounds(emoji, generator)
+        rows = batches.random_indices(len(data.emoji), 4, generator)
+        emoji = batches.on_backgrounds(data.emoji[rows], generator)
         drawn = torch.cat([random_crops(pictures, SIDE, generator) for pictures in (scenes[3:], emoji)])
         rest = self.batch - len(drawn) - len(redrawn)
         photos = torch.cat([piece_of(data.photos, generator) for _ in range(rest)])
@@ -89,19 +89,20 @@ class UpscalerRecipe(Recipe):
 def redraw(scenes: list[Scene], t2i: TextToImage) -> Tensor:
     """Small pictures of scenes as the denoiser draws them: nearly right. (n, 3, 64, 64) in [-1, 1].
 
-    Each is noised to a middle time and denoised in a few steps, given its full caption and its layout. So lines
-    wobble as they do in what is drawn from pure noise, and yet the true picture is known.
+    Each is noised to a middle time and denoised in a few steps, given its full caption and its layout. So
+    lines wobble as they do in what is drawn from pure noise, and yet the true picture is known.
     Source: Ho et al. 2022, "Cascaded diffusion models", section 4 (conditioning augmentation).
     """
-    redrawn = []
     times = torch.randint(100, 600, (len(scenes),), generator=Generator().manual_seed(0)).tolist()
-    for i in progress(range(0, len(scenes), 50), "redrawing scenes, 50 at a time"):
-        some = scenes[i : i + 50]
+
+    def redrawn(numbers: range) -> Tensor:
+        some, i = [scenes[number] for number in numbers], numbers[0]
         z = t2i.encode_pictures(to_float(batches.render_all(some).to(device())))
         layout = torch.tensor([scene.layout_vector() for scene in some], dtype=torch.float32)
         settings = {"layout": layout, "guidance_scale": 1, "seed": i, "steps": 8, "start": (z, times[i])}
-        redrawn.append(t2i.draw([full_caption(scene) for scene in some], **settings).cpu())
-    return torch.cat(redrawn)
+        return t2i.draw([full_caption(scene) for scene in some], **settings).cpu()
+
+    return in_batches(redrawn, range(len(scenes)), 50, "redrawing scenes")
 
 
 def unseen_emoji(entries: list[dict]) -> Tensor:
@@ -135,12 +136,10 @@ def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 
 
 
 def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
-    """Make the small picture from which the upscaler must find `high` again.
+    """Small pictures (B, 3, H, W) from which the upscaler must find `high` (B, 3, 4H, 4W), in [-1, 1], again.
 
     All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as a generated or
-    a downloaded picture is, so that the upscaler learns not to sharpen grain. p_clean = 1 only shrinks.
-
-    high: (B, 3, 4H, 4W) in [-1, 1]. Returns (B, 3, H, W) in [-1, 1].
+    a downloaded picture is, so that the upscaler learns not to sharpen grain.
     Raises ValueError when a side is no multiple of 4.
     """
     height, width = high.shape[-2:]
@@ -154,10 +153,7 @@ def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
 
 
 def _damage(picture: Tensor, generator: Generator) -> Tensor:
-    """Blur, then add noise, then compress every second one as JPEG; all mild and of random strength.
-
-    picture: (3, H, W) in [-1, 1]. Returns the same.
-    """
+    """Blur a picture (3, H, W), add noise, and compress every second one as JPEG; all mildly, by chance."""
     blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
     sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
     window = batches.gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)

@@ -1,10 +1,8 @@
 """What training batches are made of: sets of pictures as tensors, random draws, augmentation.
 
-Everything random is drawn on the CPU from the generator that the checkpoint keeps, and then moved to the
-device of the pictures: the same seed trains on the same batches anywhere.
-
-Shapes: N pictures of a set, B of a batch, C channels, H height, W width. Sets are uint8, a quarter of the bytes
-of float32; `images.to_float` makes the [-1, 1] of the models.
+Everything random is drawn on the CPU by the generator that the checkpoint keeps: same seed, same batches.
+Shapes: N pictures of a set, B of a batch, C channels, H height, W width. Sets are uint8, a quarter of the
+bytes of float32; `images.to_float` makes the [-1, 1] of the models.
 """
 
 import itertools
@@ -23,8 +21,6 @@ from .datasets import load
 from .render import render
 from .scenes import STYLES, Scene, draw_scene
 
-# ---- Sets ----
-
 
 def scene_pictures(
     split: str, n: int, size: int, seed: int, styles: tuple[str, ...] = STYLES
@@ -37,9 +33,8 @@ def scene_pictures(
 
 def new_scenes(count: int, generator: Generator) -> list[Scene]:
     """Scenes of the training split that no one has drawn before: place and size never repeat."""
-    return [
-        draw_scene(seed, 0, "train") for seed in torch.randint(2**62, (count,), generator=generator).tolist()
-    ]
+    seeds = torch.randint(2**62, (count,), generator=generator).tolist()
+    return [draw_scene(seed, 0, "train") for seed in seeds]
 
 
 def render_all(scenes: list[Scene], size: int = 64) -> Tensor:
@@ -74,9 +69,6 @@ def clothes_pictures(split: str) -> tuple[Tensor, list[str], Tensor]:
     return bordered, list(rows["caption"]), torch.tensor(rows["label"])
 
 
-# ---- Random draws ----
-
-
 def one_each(pictures: Tensor, generator: Generator) -> Tensor:
     """A uniform number from 0 to 1 for each of B pictures: (B, 1, 1, 1) float32 on their device."""
     return torch.rand(len(pictures), 1, 1, 1, generator=generator, dtype=torch.float32).to(pictures.device)
@@ -97,18 +89,13 @@ def python_rng(generator: Generator) -> random.Random:
     return random.Random(int(torch.randint(2**62, (1,), generator=generator)))
 
 
-# ---- Augmentation ----
-
-
 def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15, turn: float = 0.0) -> Tensor:
-    """Lay premultiplied RGBA pictures (B, 4, H, W) uint8, moved and resized a little, on plain colours.
+    """Lay premultiplied RGBA pictures (B, 4, H, W) uint8 on plain colours, half of them white.
 
     jitter: they are resized by a factor from 1 - jitter to 1 + jitter, and moved by as much of half the
-    frame; turn: turned by up to this many degrees. Half of the backgrounds are white. Returns (B, 3, H, W)
-    in [-1, 1].
+    frame; turn: turned by up to this many degrees. Returns (B, 3, H, W) in [-1, 1].
     """
-    # affine_grid says where each output pixel looks, so a picture grows by a factor if it looks 1 / factor as
-    # far.
+    # affine_grid says where an output pixel looks: a picture grows by a factor if that is 1 / factor as far.
     factor = 1 + jitter * (2 * one_each(pictures, generator) - 1)  # (B, 1, 1, 1)
     x, y, angle = (2 * one_each(pictures, generator) - 1 for _ in range(3))
     cos, sin = (f(math.radians(turn) * angle[:, 0]) / factor[:, 0] for f in (torch.cos, torch.sin))

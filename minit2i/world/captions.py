@@ -1,8 +1,8 @@
 """The grammar of the small world, from a scene to words: "a cat wearing a blue baseball cap", in many ways.
 
 A full caption names everything, in one order and by one word each. People say "kitty" and "ball cap", name
-the hat first, use two sentences, leave things out, or ask for "no hat". What they type, a `Prompt`, also keeps
-what it states, so that we know of any picture whether it is true of it.
+the hat first, use two sentences, leave things out, or ask for "no hat". What they type, a `Prompt`, also
+keeps what it states, so that we know of any picture whether it is true of it.
 """
 
 import random
@@ -43,9 +43,6 @@ def full_caption(scene: Scene) -> str:
 def said_in_full(scene: Scene) -> str:
     """The same, and "no glasses" if there are none: for an edit, which leaves open what it does not say."""
     return full_caption(scene) + (" and no glasses" if scene.eyewear == "none" else "")
-
-
-# ---- What people type ----
 
 
 class Prompt(NamedTuple):
@@ -95,9 +92,6 @@ def request(scene: Scene, rng: random.Random) -> Prompt:
         says["style"] = scene.style
         text += f" in {scene.style} style"
     return Prompt(re.sub(r"\s+", " ", text).replace(" ,", ",").strip(), says)
-
-
-# ---- Its pieces ----
 
 
 def animal_phrase(scene: Scene, rng: random.Random) -> Prompt:
@@ -174,9 +168,6 @@ def phrase(noun: str, rng: random.Random) -> str:
 def denied(part: str) -> bool:
     """Whether a piece says that something is not there."""
     return part in wording()["bare"] or part in wording()["clear"]
-
-
-# ---- Two of its orders; an empty piece is left out ----
 
 
 def plain(animal: str, hat: str, eyewear: str, place: str, rng: random.Random) -> str:

@@ -69,9 +69,6 @@ def describe_sets() -> list[dict]:
     return rows
 
 
-# ---- Scenes ----
-
-
 def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int = 0):
     """Return scenes 0 to n-1 as a `datasets.Dataset` with columns image, caption and the fields of `Scene`.
 
@@ -100,9 +97,6 @@ def _scene_rows(split: str, n: int, size: int, seed: int, version: str):
         render(scene, size).save(png, "PNG", compress_level=1)
         text = request(scene, random.Random(f"caption {split} {seed} {index}")).text
         yield {"image": {"bytes": png.getvalue(), "path": None}, "caption": text, **asdict(scene)}
-
-
-# ---- The hub ----
 
 
 def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: str = ""):

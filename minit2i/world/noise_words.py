@@ -1,8 +1,7 @@
 """What people type around what they mean: politeness, adornment, odd words, mistakes. It changes no picture.
 
-A text tower knows only words that it has met, and takes anything else for a sign of something. So it has to
-meet noise words beside pictures that show what was meant: then it learns that "please", "4k" and "xqz!!!"
-carry no meaning here.
+A text tower takes any word that it has not met for a sign of something. So it has to meet noise words beside
+pictures that show what was meant: then it learns that "please", "4k" and "xqz!!!" carry no meaning here.
 """
 
 import json

@@ -101,8 +101,9 @@ def apply_prompt(scene: Scene, head: list[float], prompt: str) -> Scene:
 
 
 def suggest_words(prompt: str, word: str) -> list[str]:
-    """What to say instead of an unknown word of a prompt: what it may be a typing error for, else all there is
-    of its kind. The word that follows tells the kind, or the last one before it that ties things together."""
+    """What to say instead of an unknown word of a prompt: what it may be a typing error for, else all there
+    is of its kind, which the word after it tells, or else the last one before it that ties things together.
+    """
     said, (before, _, after) = parse_prompt(prompt), f" {plain(prompt)} ".partition(f" {word} ")
     ties = re.findall(r"\b(?:in front of|in|with|has|wears|wearing|on|against|behind)\b|,", before)
     tie = ties[-1] if ties else ""

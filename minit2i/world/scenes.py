@@ -25,14 +25,8 @@ STYLES = ("noto", "fluent", "twemoji")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "black")
 BACKGROUNDS = ("white", "grey", "beige", "blue", "green", "pink", "lavender", "navy")
 SPLITS = ("train", "held_out", "all")
-ATTRIBUTES = {  # of a scene, and their values
-    "animal": ANIMALS,
-    "headwear": ("none", *HEADWEAR),
-    "colour": ("none", *COLOURS),
-    "eyewear": EYEWEAR,
-    "background": BACKGROUNDS,
-    "style": STYLES,
-}
+ATTRIBUTES = {"animal": ANIMALS, "headwear": ("none", *HEADWEAR), "colour": ("none", *COLOURS),
+              "eyewear": EYEWEAR, "background": BACKGROUNDS, "style": STYLES}  # fmt: skip
 
 
 @cache
@@ -105,7 +99,7 @@ def draw_scene(seed: int, index: int, split: str = "train") -> Scene:
 def random_layouts(
     prompts: list[str], seed: int, style: str | None = None, first: int = 0
 ) -> list[list[float]]:
-    """A layout of LAYOUT numbers for each prompt, by chance, in the style of the caller or else of the prompt.
+    """LAYOUT numbers for each prompt, by chance, in the style that the caller says or else the prompt.
 
     first: prompt i gets what seed and first + i give. Raises InputError for another style.
     """
