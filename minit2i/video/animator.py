@@ -36,12 +36,11 @@ from .warp import moving_noise, warp_along
 REDRAWN = 0.3  # how far to noise warped frames go, before they are drawn anew
 
 
+@torch.no_grad()
 def plan(planner: Planner, tokenizer: Tokenizer, prompts: list[str], seed: int = 0) -> Tensor:
     """A motion for each prompt, which begins where the scene is: (B, FRAMES, POSE)."""
     on, schedule = device_of(planner), planner.config.schedule
-    with torch.no_grad():
-        text = planner.read(tokenizer(prompts).to(on))
-    denoise = denoiser_of(planner, schedule, text, clamp=False)
+    denoise = denoiser_of(planner, schedule, planner.read(tokenizer(prompts).to(on)), clamp=False)
     shape = (len(prompts), POSE, 1, FRAMES)
     motions = sample(denoise, shape, schedule, sampler="dpm_solver", steps=20, seed=seed, device=on)
     shift, factor, angle = from_unit(motions).split([2, 1, 1], dim=2)
@@ -56,9 +55,7 @@ def starts(motions: Tensor, seed: int) -> Tensor:
 
 def layouts_on(paths: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
     """What the denoiser is given for each frame: layouts (B F, LAYOUT) and angles (B F,).
-
-    paths: (B, F, POSE); styles: (B, styles), a one at the style of each video.
-    """
+    paths: (B, F, POSE); styles: (B, styles), a one at the style of each video."""
     each = styles[:, None].expand(-1, paths.shape[1], -1)
     return torch.cat([each, paths[..., :3]], dim=2).flatten(0, 1), paths[..., 3].flatten()
 
@@ -80,9 +77,8 @@ class Animator:
 
     @classmethod
     def load(cls, folder: str | Path = WEIGHTS, t2i: TextToImage | None = None) -> "Animator":
-        """Load the weights from `folder`, and what is not there from the pretrained ones. t2i: that of the
-        same folder, if it is loaded already. Raises InputError if weights are missing, damaged, or do not
-        belong together."""
+        """From `folder`, and what is not there from the pretrained weights; t2i: that of the folder, if it is
+        loaded already. Raises InputError if weights are missing, damaged, or do not belong together."""
         networks = load_beside_denoiser(folder, "video", "planner", "reader")
         return cls(t2i or TextToImage.load(folder), *networks)
 
@@ -108,9 +104,9 @@ class Animator:
             for scene, prompt in zip(shown, prompts, strict=True)
         ]
         motions = plan(self.planner, self.t2i.tokenizer, in_full, seed).numpy()
-        ways = zip(shown, motions, strict=True)
-        paths = [torch.from_numpy(path_from(s.x, s.y, s.size, motion)).float() for s, motion in ways]
-        return torch.stack([warp_along(picture, path) for picture, path in zip(first, paths, strict=True)])
+        paths = [path_from(s.x, s.y, s.size, motion) for s, motion in zip(shown, motions, strict=True)]
+        ways = zip(first, torch.from_numpy(np.stack(paths)).float(), strict=True)
+        return torch.stack([warp_along(picture, path) for picture, path in ways])
 
     def on_path(
         self, prompts: list[str], paths: Tensor, styles: Tensor, steps: int = 20, **settings
@@ -128,19 +124,14 @@ class Animator:
 
     def at_once(self, prompts: list[str], paths: Tensor, styles: Tensor, **settings) -> Tensor:
         """All frames at once by the layers along time, from noise, or from `start` as in `SamplerSettings`.
-
-        The noise to begin with moves along; a sampler that draws new noise in each step ("ddpm") draws it for
-        each frame alone.
-        """
+        The noise moves along; what the sampler "ddpm" adds in each step is drawn for each frame alone."""
         frames, (layout, angle) = paths.shape[1], layouts_on(paths, styles)
         net = VideoDenoiser(self.t2i.denoiser, self.layers, range(frames))
         side, generator = net.config.picture_size, torch.Generator().manual_seed(settings.get("seed", 0))
-        settings |= {"noise": moving_noise(paths, (net.config.channels, side, side), generator)}
+        noise = moving_noise(paths, (net.config.channels, side, side), generator)
+        settings |= {"layout": layout, "conditioning": {"angle": angle}, "noise": noise}
         each = [prompt for prompt in prompts for _ in range(frames)]
-        drawn = self.t2i.with_denoiser(net).draw(
-            each, layout=layout, conditioning={"angle": angle}, **settings
-        )
-        return drawn.unflatten(0, (-1, frames))
+        return self.t2i.with_denoiser(net).draw(each, **settings).unflatten(0, (-1, frames))
 
     def apart(self, prompts: list[str], paths: Tensor, styles: Tensor, **settings) -> Tensor:
         """The same by the picture denoiser alone, each frame for itself: to compare with. It cannot turn."""

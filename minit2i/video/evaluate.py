@@ -9,7 +9,7 @@ from torch import Tensor
 from minit2i.evaluate.fidelity import fidelity
 from minit2i.evaluate.judge import Judge, verdicts
 from minit2i.evaluate.report import Bench
-from minit2i.evaluate.shares import REAL_SEED, number, share
+from minit2i.evaluate.shares import REAL_SEED, number, quantiles, share
 from minit2i.sketch.sketcher import background
 from minit2i.utils import device_of, in_batches
 from minit2i.world.captions import full_caption
@@ -17,23 +17,21 @@ from minit2i.world.scenes import UPRIGHT
 
 from . import motion
 from .animator import Animator, plan, starts
-from .motion import MOTIONS, MovingScene, motion_like
 from .warp import warp, warp_along
 
 
 def motion_shown(video: Tensor) -> str:
     """Which motion a video (F, 3, S, S) shows, by outlines alone, without a network: the one that warps the
     outline in the first frame to those in the others. It is turned and grown about its middle."""
-    video = video.cpu()
-    shapes = ((video - background(video[0])).abs().amax(dim=1, keepdim=True) > 0.3).float()  # (F, 1, S, S)
-    inside = shapes[0, 0].nonzero()  # (positions, 2), y and x
+    shapes = ((video - background(video[0])).abs().amax(dim=1, keepdim=True) > 0.3).float().cpu()
+    inside = shapes[0, 0].nonzero()  # of (F, 1, S, S): (positions, 2), y and x
     if not len(inside):
         return "nothing to be seen"
     y, x = ((inside.amin(0) + inside.amax(0) + 1) / 2 / shapes.shape[-1] - 0.5).tolist()
     agree = {}
-    for name in MOTIONS:
+    for name in motion.MOTIONS:
         for far in (0.0, 0.5, 1.0):
-            path = torch.from_numpy(motion_like(name, far)).float() + torch.tensor([x, y, 0, 0])
+            path = torch.from_numpy(motion.motion_like(name, far)).float() + torch.tensor([x, y, 0, 0])
             moved = warp_along(shapes[0], path)
             both, either = (f(moved, shapes).sum(dim=(1, 2, 3)) for f in (torch.minimum, torch.maximum))
             agree[name, far] = (both / either.clamp(min=1)).mean().item()
@@ -51,7 +49,7 @@ def flicker(still: Tensor) -> float:
     return still.diff(dim=0).abs().mean().item()
 
 
-def last_upright(videos: Tensor, paths: Tensor, scenes: list[MovingScene]) -> tuple[Tensor, list]:
+def last_upright(videos: Tensor, paths: Tensor, scenes: list[motion.MovingScene]) -> tuple[Tensor, list]:
     """Of each video the last frame that is not turned, (n, 3, S, S), and the scene that it should show."""
     frames, true = [], []
     for video, path, moving in zip(videos, paths, scenes, strict=True):
@@ -62,11 +60,11 @@ def last_upright(videos: Tensor, paths: Tensor, scenes: list[MovingScene]) -> tu
     return torch.stack(frames), true
 
 
-def score_videos(judge: Judge, videos: Tensor, paths: Tensor, scenes: list[MovingScene]) -> dict:
+def score_videos(judge: Judge, videos: Tensor, paths: Tensor, scenes: list[motion.MovingScene]) -> dict:
     """The marks of videos (n, F, 3, 64, 64) of scenes, drawn on paths (n, F, POSE)."""
     n, pairs = len(videos), list(zip(videos, paths, strict=True))
-    onto = torch.tensor(UPRIGHT)  # as still pictures are, which the judge knows
-    still = torch.cat([undo_motion(video, path, onto) for video, path in pairs])
+    # In the pose of still pictures, which the judge knows
+    still = torch.cat([undo_motion(video, path, torch.tensor(UPRIGHT)) for video, path in pairs])
     right = verdicts(judge, still, [moving.scene for moving in scenes for _ in range(videos.shape[1])])
     worn = (right["animal"] & right["headwear"] & right["colour"]).view(n, -1)
     moves = [motion_shown(video) == moving.motion for video, moving in zip(videos, scenes, strict=True)]
@@ -75,9 +73,7 @@ def score_videos(judge: Judge, videos: Tensor, paths: Tensor, scenes: list[Movin
         "animal, headwear and its colour right in every frame": share(worn.all(dim=1)),
         "the same, frame by frame": number(100 * worn.float().mean().item(), worn.numel(), "%"),
         "flicker": number(sum(flicker(undo_motion(*pair)) for pair in pairs) / n, n),
-        "fidelity of the last upright frame (median)": number(
-            fidelity(*last_upright(videos, paths, scenes)).median().item(), n, "dB"
-        ),
+        "fidelity of the last upright frame": quantiles(fidelity(*last_upright(videos, paths, scenes))),
     }
 
 
@@ -100,19 +96,19 @@ def measure(bench: Bench) -> dict:
 
         return in_batches(four, range(count), size=4, desc="drawing videos")
 
-    on = device_of(t2i.denoiser)
-    decoded = in_batches(lambda part: t2i.decode(t2i.encode_pictures(part.to(on))).cpu(), real.flatten(0, 1))
+    def through_autoencoder(frames: Tensor) -> Tensor:
+        return t2i.decode(t2i.encode_pictures(frames.to(device_of(t2i.denoiser)))).cpu()
+
+    decoded = in_batches(through_autoencoder, real.flatten(0, 1)).view(real.shape)
     videos = drawn(animator.on_path, prompts, n)
     along = torch.stack([warp_along(video[0], path) for video, path in zip(videos, paths, strict=True)])
     ways = {
         "real videos": (real, true_paths),
-        "real videos, through the autoencoder": (decoded.view(real.shape), true_paths),
+        "real videos, through the autoencoder": (decoded, true_paths),
         "a picture, warped along a path and redrawn: what `minit2i video` does": (videos, paths),
         "its first frame, warped": (along, paths),
         "its first frame, repeated": (videos[:, :1].expand_as(videos), paths[:, :1].expand_as(paths)),
         "from noise, all frames at once": (drawn(animator.at_once, prompts, fewer), paths[:fewer]),
         "from noise, each frame for itself": (drawn(animator.apart, still, fewer), paths[:fewer]),
     }
-    return {
-        name: score_videos(bench.judge, some, on, scenes[: len(some)]) for name, (some, on) in ways.items()
-    }
+    return {way: score_videos(bench.judge, *made, scenes[: len(made[0])]) for way, made in ways.items()}

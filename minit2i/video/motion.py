@@ -2,10 +2,11 @@
 
 Shapes: F frames of a video. A motion is (F, POSE): for each frame how far the scene has gone since the first,
 to the right and down, by which factor it has grown, and by which angle it is turned, in radians, clockwise.
-A path is (F, POSE), too: for each frame the scene's x, y and size, as in `Scene`, and its angle.
+A path is (F, POSE), too: for each frame x, y and size, as in `Scene`, and the angle. B videos.
 """
 
 import hashlib
+import itertools
 import math
 import random
 from dataclasses import replace
@@ -15,13 +16,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Generator, Tensor
 
 from minit2i.images import to_float
 from minit2i.utils import progress
+from minit2i.world.batches import python_rng
 from minit2i.world.captions import full_caption, short_caption
 from minit2i.world.render import paints, render
-from minit2i.world.scenes import ANIMALS, FRAMES, Scene, draw_scene
+from minit2i.world.scenes import ANIMALS, FRAMES, POSE, Scene, draw_scene
 
 MOTIONS = {  # each, and other words for it
     "hopping": ("jumping", "hopping up and down", "bouncing", "that hops"),
@@ -56,19 +58,17 @@ def motion_like(motion: str, far: float) -> np.ndarray:
     """A motion by its name, (FRAMES, POSE). far: from 0 to 1, how wide it is."""
     time = np.arange(FRAMES) / FRAMES  # the frame after the last would be the first again, where it repeats
     once = np.arange(FRAMES) / (FRAMES - 1)  # from the first frame to the last
-    poses = np.tile([0.0, 0.0, 1.0, 0.0], (FRAMES, 1))
-    if motion == "hopping":
-        poses[:, 1] = -(0.1 + 0.06 * far) * np.abs(np.sin(2 * math.pi * time))
-    elif motion in ("sliding left", "sliding right"):
-        poses[:, 0] = (0.2 + 0.08 * far) * once * (-1 if motion == "sliding left" else 1)
-    elif motion == "growing":
-        poses[:, 2] = 1 + (0.25 + 0.1 * far) * once
-    elif motion == "shrinking":
-        poses[:, 2] = 1 - (0.2 + 0.08 * far) * once
-    elif motion == "spinning":
-        poses[:, 3] = 2 * math.pi * time
-    elif motion == "nodding":
-        poses[:, 3] = (0.25 + 0.15 * far) * np.sin(4 * math.pi * time)
+    poses = np.empty((FRAMES, POSE))
+    poses[:, 0], poses[:, 1], poses[:, 2], poses[:, 3] = {  # to the right, down, factor, angle
+        "hopping": (0, -(0.1 + 0.06 * far) * np.abs(np.sin(2 * math.pi * time)), 1, 0),
+        "sliding left": (-(0.2 + 0.08 * far) * once, 0, 1, 0),
+        "sliding right": ((0.2 + 0.08 * far) * once, 0, 1, 0),
+        "growing": (0, 0, 1 + (0.25 + 0.1 * far) * once, 0),
+        "shrinking": (0, 0, 1 - (0.2 + 0.08 * far) * once, 0),
+        "spinning": (0, 0, 1, 2 * math.pi * time),
+        "nodding": (0, 0, 1, (0.25 + 0.15 * far) * np.sin(4 * math.pi * time)),
+        "standing still": (0, 0, 1, 0),
+    }[motion]
     return poses
 
 
@@ -94,19 +94,30 @@ def path_within(motion: np.ndarray, rng: random.Random) -> np.ndarray:
 
 def draw_moving_scene(seed: int, index: int, split: str = "train") -> MovingScene:
     """Moving scene number `index`. In the training split no held-out scene and no held-out pair of animal and
-    motion occurs; in "held_out" every scene is one of the pairs, and else like those of training; "all" has
-    both.
-
-    Raises InputError for another split.
-    """
-    scene = draw_scene(seed, index, "train" if split == "held_out" else split)
-    rng = random.Random(f"moving {split} {seed} {index}")
-    motions = [
-        m for m in MOTIONS if split == "all" or held_out_motion(scene.animal, m) == (split == "held_out")
-    ]
+    motion occurs; in "held_out" every scene is such a pair, and else like those of training; "all" has both.
+    Raises InputError for another split."""
+    unseen, rng = split == "held_out", random.Random(f"moving {split} {seed} {index}")
+    scene = draw_scene(seed, index, "train" if unseen else split)
+    motions = [m for m in MOTIONS if split == "all" or held_out_motion(scene.animal, m) == unseen]
     if not motions:  # this animal has no such pair: another one
         return draw_moving_scene(seed, index + 1_000_003, split)
     return with_motion(scene, rng.choice(motions), rng)
+
+
+def new_moving_scenes(count: int, generator: Generator, spinning: int = 0) -> list[MovingScene]:
+    """Moving scenes of the training split that no one has drawn before; so many of them, at least, spin. A
+    quarter begin where still pictures stand, and may leave the frame."""
+    rng, scenes = python_rng(generator), []
+    for i, seed in enumerate(torch.randint(2**62, (count,), generator=generator).tolist()):
+        drawn = (draw_moving_scene(seed, index) for index in itertools.count())
+        moving = next(one for one in drawn if i >= spinning or one.motion == "spinning")
+        if rng.random() < 0.25:
+            still = draw_scene(seed, 0)
+            path = path_from(still.x, still.y, still.size, motion_like(moving.motion, rng.random()))
+            scene = replace(moving.scene, x=still.x, y=still.y, size=still.size)
+            moving = MovingScene(scene, moving.motion, path)
+        scenes.append(moving)
+    return scenes
 
 
 def with_motion(scene: Scene, motion: str, rng: random.Random) -> MovingScene:
@@ -119,9 +130,7 @@ def with_motion(scene: Scene, motion: str, rng: random.Random) -> MovingScene:
 def render_video(moving: MovingScene, size: int = 64) -> np.ndarray:
     """All frames of a moving scene: uint8 (FRAMES, size, size, 3)."""
     poses, drawn = [tuple(pose) for pose in moving.path.tolist()], {}
-    turns = moving.path[
-        :, 3
-    ].any()  # then all frames are drawn in the same way, or the first would be crisper
+    turns = moving.path[:, 3].any()  # then all are drawn in the same way, or the first would be crisper
     for x, y, scale, angle in set(poses):
         scene = replace(moving.scene, x=x, y=y, size=scale)
         drawn[x, y, scale, angle] = turned(scene, angle, size) if turns else render(scene, size)
@@ -141,9 +150,6 @@ def turned(scene: Scene, angle: float, size: int) -> Image.Image:
 
 
 _large = lru_cache(maxsize=1)(render)  # all frames of a video that only turns are made from one picture
-
-
-# ---- What a network is given ----
 
 
 def real_videos(scenes: list[MovingScene]) -> Tensor:

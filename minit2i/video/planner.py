@@ -47,21 +47,17 @@ class Planner(nn.Module):
 
     def __init__(self, config: PlannerConfig):
         super().__init__()
-        self.config, self.prediction = config, "v"
-        self.embed = nn.Embedding(config.vocabulary, config.width)
-        self.word_position = nn.Parameter(0.02 * torch.randn(config.context, config.width))
+        self.config, self.prediction, D = config, "v", config.width
+        self.embed = nn.Embedding(config.vocabulary, D)
+        self.word_position = nn.Parameter(0.02 * torch.randn(config.context, D))
         nn.init.normal_(self.embed.weight, std=0.1)
         self.padding = config.vocabulary - 1
-        self.enter = nn.Linear(POSE, config.width)
-        self.time = nn.Sequential(
-            nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width)
-        )
-        self.position = nn.Parameter(0.1 * torch.randn(FRAMES, config.width))
-        self.blocks = nn.ModuleList(
-            TransformerBlock(config.width, config.heads, config.width) for _ in range(config.depth)
-        )
-        self.norm = nn.LayerNorm(config.width)
-        self.leave = nn.Linear(config.width, POSE)
+        self.enter = nn.Linear(POSE, D)
+        self.time = nn.Sequential(nn.Linear(D, D), nn.SiLU(), nn.Linear(D, D))
+        self.position = nn.Parameter(0.1 * torch.randn(FRAMES, D))
+        self.blocks = nn.ModuleList(TransformerBlock(D, config.heads, D) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(D)
+        self.leave = nn.Linear(D, POSE)
 
     def read(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Prompts as ids (B, L), to tokens (B, L, D) and (B, L), True where a token is real."""

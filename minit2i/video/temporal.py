@@ -2,8 +2,7 @@
 
 Each frame goes through the picture denoiser, whose waves are turned as far as the scene is. After each of its
 blocks stand two new layers: one looks at its own frame and is given its angle, one looks at the same part of
-the scene in all frames. They give zero at first: so training begins with the picture denoiser, frame by
-frame.
+the scene in all frames. They give zero at first: training begins with the picture denoiser, frame by frame.
 Papers: Guo et al. 2023 (AnimateDiff), Geyer et al. 2023 (TokenFlow, features that follow what moves).
 
 Shapes: B videos, F frames of each, C channels, H W height and width; frames of all videos stand in one row,
@@ -27,9 +26,8 @@ from .warp import warp
 
 @dataclass(frozen=True)
 class TemporalConfig:
-    """Sizes of the layers. `widths`: channels after each block of the denoiser that they stand behind;
-    `entry`: channels before the first; `cond_width`: that of the denoiser's embedding of time, words and
-    layout; `embedding`: that of the same with the angle, which the layers within a frame are given."""
+    """Sizes of the layers. `widths`: channels behind each block of the denoiser; `entry`: before the first;
+    `cond_width`: of its embedding of time, words and layout; `embedding`: of the same with the angle."""
 
     widths: tuple[int, ...] = (64, 128, 128, 128, 64)
     entry: int = 64
@@ -39,7 +37,7 @@ class TemporalConfig:
 
     @classmethod
     def of(cls, denoiser: UNetConfig) -> "TemporalConfig":
-        """Sizes of layers that fit this denoiser: behind its blocks down, across and up."""
+        """Those that fit this denoiser, with its blocks down, across and up."""
         down = denoiser.widths
         return cls((*down, down[-1], *reversed(down)), entry=down[0], cond_width=denoiser.embedding)
 

@@ -1,7 +1,6 @@
 """How videos are learnt: the planner which path words ask for, the layers along time how frames agree."""
 
-import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,39 +19,14 @@ from minit2i.unet import denoising_loss
 from minit2i.utils import device_of
 from minit2i.viz import grid
 from minit2i.world.batches import drop_captions, python_rng
-from minit2i.world.scenes import FRAMES, draw_scene
+from minit2i.world.scenes import FRAMES
 
+from . import motion
 from .animator import Animator, layouts_on, path_pictures, plan, starts
-from .motion import (
-    MOTIONS,
-    MovingScene,
-    draw_moving_scene,
-    full_motion_caption,
-    motion_caption,
-    motion_like,
-    path_from,
-    paths_and_styles,
-    real_videos,
-)
+from .motion import new_moving_scenes
 from .planner import Planner, PlannerConfig, to_unit
 from .temporal import TemporalConfig, TemporalLayers, VideoDenoiser
 from .warp import moving_noise
-
-
-def new_moving_scenes(count: int, generator: Generator, spinning: int = 0) -> list[MovingScene]:
-    """Moving scenes of the training split that no one has drawn before; so many of them, at least, spin. A
-    quarter begin where still pictures stand, and may leave the frame."""
-    rng, scenes = python_rng(generator), []
-    for i, seed in enumerate(torch.randint(2**62, (count,), generator=generator).tolist()):
-        drawn = (draw_moving_scene(seed, index) for index in itertools.count())
-        moving = next(one for one in drawn if i >= spinning or one.motion == "spinning")
-        if rng.random() < 0.25:
-            still = draw_scene(seed, 0)
-            path = path_from(still.x, still.y, still.size, motion_like(moving.motion, rng.random()))
-            scene = replace(moving.scene, x=still.x, y=still.y, size=still.size)
-            moving = MovingScene(scene, moving.motion, path)
-        scenes.append(moving)
-    return scenes
 
 
 @dataclass(frozen=True)
@@ -73,26 +47,26 @@ class PlannerRecipe(Recipe):
     def loss(self, model: Planner, data: Tokenizer, generator: Generator) -> Tensor:
         rng, on = python_rng(generator), device_of(model)
         scenes = new_moving_scenes(self.batch, generator)
-        captions = drop_captions([motion_caption(moving, rng) for moving in scenes], rng)
-        motions = np.stack([motion_like(moving.motion, rng.random()) for moving in scenes])
+        captions = drop_captions([motion.motion_caption(moving, rng) for moving in scenes], rng)
+        motions = np.stack([motion.motion_like(moving.motion, rng.random()) for moving in scenes])
         text, x_0 = model.read(data(captions).to(on)), to_unit(torch.from_numpy(motions).float()).to(on)
         return denoising_loss(model, model.config.schedule, x_0, text, generator, "none")
 
     @torch.no_grad()
     def preview(self, model: Planner, data: Tokenizer) -> Image.Image:
         """Paths from words, as a square that moves."""
-        captions = [f"a cat wearing a blue top hat, {motion}" for motion in MOTIONS]
-        motions = plan(model, data, captions)
-        return grid(path_pictures(starts(motions, 0)), columns=4, captions=captions)
+        captions = [f"a cat wearing a blue top hat, {name}" for name in motion.MOTIONS]
+        paths = starts(plan(model, data, captions), seed=0)
+        return grid(path_pictures(paths), columns=4, captions=captions)
 
 
 @dataclass(frozen=True)
 class VideoRecipe(Recipe):
     """The layers along time alone learn; the denoiser between them is frozen.
 
-    batch: videos a step; frames: how many of each video. Many videos in part teach more than few whole ones,
-    since the frames of a video are much alike. spinning: how many of the videos spin, beside those that
-    happen to: a head upside down is what the denoiser has never seen.
+    batch: videos a step; frames: how many of each. Many videos in part teach more than few whole ones, since
+    frames are much alike. spinning: how many spin, beside those that happen to: the denoiser has never seen
+    a head upside down.
     """
 
     batch: int = 8
@@ -114,11 +88,11 @@ class VideoRecipe(Recipe):
         rng, on = python_rng(generator), device_of(model)
         scenes = new_moving_scenes(self.batch, generator, self.spinning)
         moments = sorted(rng.sample(range(FRAMES), self.frames))
-        captions = drop_captions([motion_caption(moving, rng) for moving in scenes], rng)
+        captions = drop_captions([motion.motion_caption(moving, rng) for moving in scenes], rng)
         scenes = [moving._replace(path=moving.path[moments]) for moving in scenes]
-        x_0 = data.encode_pictures(real_videos(scenes).flatten(0, 1).to(on))
+        x_0 = data.encode_pictures(motion.real_videos(scenes).flatten(0, 1).to(on))
         text = data.encode(captions).repeat_interleave(self.frames)
-        paths, styles = paths_and_styles(scenes)
+        paths, styles = motion.paths_and_styles(scenes)
         layout, angle = (part.to(on) for part in layouts_on(paths, styles))
         net, schedule = VideoDenoiser(data.denoiser, model, moments), data.schedule
         t = schedule.random_t(self.batch, generator, DenoiserRecipe.logit_normal)  # one for each video
@@ -129,8 +103,8 @@ class VideoRecipe(Recipe):
     @torch.no_grad()
     def preview(self, model: TemporalLayers, data: TextToImage) -> Image.Image:
         """Videos of the training split, true ones above drawn ones on the same path."""
-        scenes = [draw_moving_scene(3, i) for i in (0, 1, 5)]
-        prompts = [full_motion_caption(moving) for moving in scenes]
-        drawn = Animator(data, model).at_once(prompts, *paths_and_styles(scenes), steps=8)
-        both = torch.stack([real_videos(scenes), drawn.cpu()], dim=1)[:, :, ::2]  # (3, 2, F / 2, 3, 64, 64)
-        return grid(to_pil(both.flatten(0, 2)), columns=FRAMES // 2, side=64)
+        scenes = [motion.draw_moving_scene(3, i) for i in (0, 1, 5)]
+        prompts = [motion.full_motion_caption(moving) for moving in scenes]
+        drawn = Animator(data, model).at_once(prompts, *motion.paths_and_styles(scenes), steps=8)
+        both = torch.stack([motion.real_videos(scenes), drawn.cpu()], dim=1)  # (3, 2, F, 3, 64, 64)
+        return grid(to_pil(both[:, :, ::2].flatten(0, 2)), columns=FRAMES // 2, side=64)
