@@ -90,8 +90,8 @@ def test_it_learns_to_tell_two_pictures_apart(model, picture, tokenizer):
     rng = random.Random(0)
     dog = Scene("dog", "crown", "red", "none", "navy", "noto")
     batch = question_batch(tokenizer, [ask("animal", scene, CAT, rng, ["x"]) for scene in (CAT, dog)])
-    training = Training(model, lr=5e-3)
-    for _ in range(30):
+    training = Training(model, lr=2e-2)
+    for _ in range(60):
         training.update(caption_loss(training.model, picture, batch), progress=0)
     questions = [tokenizer.decode(row.tolist()).rsplit(" a ", 1)[0] for row in batch.ids]
     answers = [
@@ -136,8 +136,8 @@ def test_a_text_that_ends_early_stays_as_it_is_while_others_go_on(model, picture
         return logits
 
     monkeypatch.setattr(model, "forward", rigged)
-    short, long = write(model, tokenizer, picture)
-    assert len(tokenizer.encode(short)) <= 3 < len(tokenizer.encode(long))
+    monkeypatch.setattr(tokenizer, "decode", len)
+    assert write(model, tokenizer, picture) == [1, LONGEST]
 
 
 def test_each_picture_of_a_batch_is_written_of_as_if_alone(model, picture, tokenizer):

@@ -1,12 +1,14 @@
 """A chat: question or request, what a request amounts to, and what becomes of the picture."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from PIL import Image
 
 from minit2i.describe.captioner import UNKNOWN
 from minit2i.describe.chat import QUESTION, REQUEST, Chat, as_prompt, as_question, is_goodbye, plainly
+from minit2i.edit import any_size
 from minit2i.text2image import TextToImage
 from minit2i.world.parse import parse_prompt
 from minit2i.world.render import render
@@ -108,6 +110,12 @@ def test_it_describes_and_answers_and_knows_what_it_cannot_know(chat):
     assert said == ["a cat wearing a blue baseball cap on a green background", "blue", "no", UNKNOWN]
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Edits of a few steps: which words change what does not depend on how well it is drawn."""
+    monkeypatch.setattr(any_size, "edit", partial(any_size.edit, steps=6))
+
+
 def test_a_request_changes_the_picture_and_nothing_else_does(chat):
     picture = render(CAT, 256)
     turn = chat.turn(picture, "now make the hat red")
@@ -115,6 +123,10 @@ def test_a_request_changes_the_picture_and_nothing_else_does(chat):
     assert turn.picture.tobytes() != picture.tobytes()
     for text in ("what is it?", "make the hat blue", "hullabaloo"):
         assert chat.turn(picture, text).picture is picture
+
+
+def test_requests_of_many_kinds_are_heard(chat, quick):
+    picture = render(CAT, 256)
     bare = render(Scene("cat", "none", "none", "none", "green", "noto"), 256)
     assert chat.turn(bare, "make the hat red").answer == "there is no hat"
     assert chat.turn(bare, "give it a red hat").answer.startswith("a cat wearing a red baseball cap")
@@ -136,10 +148,10 @@ def test_it_takes_what_is_loaded_already(tiny_weights):
     assert plain.turn(picture, "make the hat red").picture is picture
 
 
-def test_four_threads_hear_and_see_what_one_would(tiny_weights):
+def test_four_threads_hear_and_see_what_one_would(tiny_weights, quick):
     chat = Chat.load(tiny_weights)
     lines = ("what is it?", "as a dog in a red crown", "what colour is the hat?", "as an owl in sunglasses")
-    jobs = [(render(draw_scene(3, i), 64), lines[i % 4]) for i in range(8)]
+    jobs = [(render(draw_scene(3, i), 64), line) for i, line in enumerate(lines)]
     alone = [chat.turn(*job) for job in jobs]
     assert any(turn.picture is not picture for turn, (picture, _) in zip(alone, jobs, strict=True))
     with ThreadPoolExecutor(4) as pool:

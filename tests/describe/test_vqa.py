@@ -25,9 +25,8 @@ def names(animal: str) -> list[str]:
 
 def test_answers_are_true_of_the_picture():
     rng = random.Random(0)
-    answers = {
-        kind: ask(kind, CAT, CAT, rng, ["train"]).answer for kind in ("animal", "background", "beyond")
-    }
+    kinds = ("animal", "background", "beyond")
+    answers = {kind: ask(kind, CAT, CAT, rng, ["train"]).answer for kind in kinds}
     assert answers == {"animal": "a cat", "background": "green", "beyond": UNKNOWN}
     for i in range(200):
         one = ask("is it", CAT, CAT, random.Random(i), [])
