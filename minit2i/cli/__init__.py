@@ -28,16 +28,16 @@ def main(argv: list[str] | None = None) -> int:
         warnings.showwarning = say
         warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture, we say ourselves
         try:
-            if not argv:
-                print(FIRST)
-                return 0
-            args = build_parser().parse_args(argv)
-            if args.device:
-                os.environ["MINIT2I_DEVICE"] = args.device
-            from . import commands
+            if argv:
+                args = build_parser().parse_args(argv)
+                if args.device:
+                    os.environ["MINIT2I_DEVICE"] = args.device
+                from . import commands
 
-            args.argv = argv
-            getattr(commands, f"run_{args.command}")(args)
+                args.argv = argv
+                getattr(commands, f"run_{args.command}")(args)
+            else:
+                print(FIRST)
             sys.stdout.flush()
         except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """What each command of `minit2i` does: `run_NAME` is given the arguments that parser.py understood.
 
-Each looks at its files before it computes, so that a mistake is found in a second and not after an hour. First
-comes what they share, then the commands, in the order of `minit2i --help`.
+Each looks at its files before it computes, so that a mistake is found in a second and not after an hour.
+First comes what they share, then the commands, in the order of `minit2i --help`.
 """
 
 import contextlib
@@ -373,12 +373,13 @@ def cache_file(args) -> Path:
 
 def run_train(args) -> None:
     out = Path(args.out or f"runs/{args.name}")
-    if out.exists():
-        check_output(out / "preview.png")
+    if args.name == "tokenizer" and (args.minutes or args.steps or args.seed or args.resume):
+        raise InputError("the tokenizer takes no --minutes, --steps, --seed or --resume: it counts pairs")
+    if args.resume and not (out / "checkpoint.pt").is_file():
+        raise InputError(f"nothing to resume: there is no {out / 'checkpoint.pt'}")
+    out.mkdir(parents=True, exist_ok=True)
+    check_output(out / "preview.png")
     if args.name == "tokenizer":
-        if args.minutes or args.steps or args.seed or args.resume:
-            raise InputError("the tokenizer takes no --minutes, --steps, --seed or --resume: it counts pairs")
-        out.mkdir(parents=True, exist_ok=True)
         path = out / "tokenizer.json"
         train_tokenizer().save(path)
     else:

@@ -158,9 +158,10 @@ def build_parser() -> Parser:
     add("--out", metavar="FOLDER", help="where to write (runs/NAME)")
     networks = "".join(f"\n  {name:<18}{NETWORKS[name].about}" for name in NETWORKS)
     commands.choices["train"].epilog += f"\n\nnetworks:{networks}"
-    add = command("evaluate", "--seed --json", "measure how good the weights are", "--json > report.json",
-                  "copy-check.png")  # fmt: skip
-    add("--markdown", action="store_true", help="print tables in Markdown")
+    add = command("evaluate", "--seed", "measure how good the weights are", "-n 200", "copy-check.png")
+    kinds = commands.choices["evaluate"].add_mutually_exclusive_group()
+    kinds.add_argument("--json", **OPTIONS["--json"])
+    kinds.add_argument("--markdown", action="store_true", help="print tables in Markdown")
     add("-n", "--n", type=between(2, 10_000), default=2000, help="pictures for most figures (%(default)s)")
     command("data", "--json", "list the data sets that come with minit2i", "--json")
     parser.epilog = "\n".join([*listing, "", "Each: minit2i COMMAND --help. To begin with: minit2i"])
