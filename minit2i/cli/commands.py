@@ -395,6 +395,7 @@ def run_train(args) -> None:
 
 def run_evaluate(args) -> None:
     out = check_output(args.out)
+    data_file("scenes")  # is there something to compare with?
     from minit2i.evaluate.report import as_markdown, as_text, evaluate
 
     say(f"computing on {device().type} (--device chooses another)")
