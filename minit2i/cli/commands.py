@@ -17,24 +17,26 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 
 from minit2i import viz
 from minit2i.autoencoder import false_colours
 from minit2i.checkpoint import NETWORKS, fingerprint, load_model, load_tokenizer
 from minit2i.clip import Matcher
-from minit2i.describe.chat import HELP, Chat, Turn
-from minit2i.describe.wishes import is_goodbye, plainly
+from minit2i.describe.chat import HELP, Chat, Turn, is_goodbye, plainly
 from minit2i.edit import any_size
 from minit2i.edit.compositing import SIDE, Letterbox
 from minit2i.edit.editor import Editor
 from minit2i.images import FORMATS, MAX_PIXELS, as_rgb, open_image, read_image, save_image, to_pil, to_tensor
-from minit2i.sketch.sketcher import Sketcher
+from minit2i.sketch.sketcher import Sketcher, on_paper
 from minit2i.text2image import TextToImage
 from minit2i.tokenizer import Tokenizer, words_of
-from minit2i.train.run import recipe_for, run
+from minit2i.train.recipe import RunSettings, recipe_for, run
 from minit2i.train.tokenizer import train_tokenizer
 from minit2i.upscaler import upscale
-from minit2i.utils import InputError, data_file, device, device_of, need, progress, warn
+from minit2i.utils import InputError, data_file, device, device_of, need, progress, warn, write_file
 from minit2i.video.animator import Animator
 from minit2i.world import datasets
 
@@ -184,7 +186,7 @@ def write_film(film: list, t2i: TextToImage, path: Path, strip: Path) -> None:
 
 
 def run_sketch(args) -> None:
-    out, drawing = check_output(args.out), open_image(args.drawing)
+    out, drawing = check_output(args.out), on_paper(read_image(args.drawing))
     sketcher = Sketcher.load(args.weights)
     args.prompt = conditioning(args.prompt, sketcher.t2i)
     x = to_tensor(square_of(drawing, args.drawing), size=sketcher.t2i.size)
@@ -257,7 +259,8 @@ def run_upscale(args) -> None:
     if 16 * picture.width * picture.height > MAX_PIXELS:
         raise InputError(f"{args.image}: too large, at most {MAX_PIXELS / 16e6} megapixels can be enlarged")
     model = load_model("upscaler", args.weights)
-    save(to_pil(upscale(model, to_tensor(picture).to(device_of(model))))[0], out)
+    x = to_tensor(picture).to(device_of(model))
+    save(to_pil(upscale(model, x, eight_bits=True, desc="enlarging"))[0], out)
 
 
 def run_denoise(args) -> None:
@@ -355,12 +358,25 @@ def run_search(args) -> None:
         names = [", ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
         pictures = rows["image"]
         cache = cache_file(args) if args.data in datasets.SETS else None
-    hits = matcher.search(shorten(args.query, matcher.tokenizer), pictures, args.k, cache)
+    query = shorten(args.query, matcher.tokenizer)
+    hits = matcher.search(query, embedded_once(matcher, pictures, cache), args.k)
     rows = [{"name": names[i], "score": cosine} for i, cosine in hits]
     show(rows, args.json)
     captions = [f"{row['name']} {row['score']:.2f}" for row in rows]
     preview = viz.grid([ImageOps.fit(as_rgb(pictures[i]), (128, 128)) for i, _ in hits], captions=captions)
     save(preview, out, silently=args.json)
+
+
+def embedded_once(matcher: Matcher, pictures: list[Image.Image], cache: Path | None) -> torch.Tensor:
+    """The embeddings of pictures, from the file of an earlier search or else by CLIP, and then kept there."""
+    with contextlib.suppress(OSError, SafetensorError, KeyError):  # not there, or damaged: make it anew
+        return load_file(cache)["embedded"]
+    embedded = matcher.embed(pictures).cpu()
+    if cache is not None:
+        with contextlib.suppress(OSError):  # no room for it: the next search takes as long, no more
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_file(cache, save_tensors({"embedded": embedded}))
+    return embedded
 
 
 def cache_file(args) -> Path:
@@ -375,8 +391,6 @@ def run_train(args) -> None:
     out = Path(args.out or f"runs/{args.name}")
     if args.name == "tokenizer" and (args.minutes or args.steps or args.seed or args.resume):
         raise InputError("the tokenizer takes no --minutes, --steps, --seed or --resume: it counts pairs")
-    if args.resume and not (out / "checkpoint.pt").is_file():
-        raise InputError(f"nothing to resume: there is no {out / 'checkpoint.pt'}")
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / "preview.png")
     if args.name == "tokenizer":
@@ -385,12 +399,9 @@ def run_train(args) -> None:
     else:
         say(f"computing on {device().type} (--device chooses another)")
         command = shlex.join(["minit2i", *(word for word in args.argv if word != "--resume")])
-        path = run(
-            args.name, recipe_for(args.name), args.weights, out, minutes=args.minutes, steps=args.steps,
-            seed=args.seed, resume=args.resume, command=command,
-        )  # fmt: skip
-    use = NETWORKS[args.name].use.replace("FOLDER", shlex.quote(str(out)))
-    print(f"{path} is ready. Use it:\n  {use}")
+        settings = RunSettings(args.minutes, args.steps, args.seed, args.resume, command)
+        path = run(args.name, recipe_for(args.name), args.weights, out, settings)
+    print(f"{path} is ready. Use it:\n  {NETWORKS[args.name].next_command(shlex.quote(str(out)))}")
 
 
 def run_evaluate(args) -> None:
@@ -399,8 +410,7 @@ def run_evaluate(args) -> None:
     from minit2i.evaluate.report import as_markdown, as_text, evaluate
 
     say(f"computing on {device().type} (--device chooses another)")
-    report, pictures = evaluate(args.weights, n=args.n, seed=args.seed)
-    save(pictures, out, silently=True)
+    report = evaluate(args.weights, n=args.n, seed=args.seed, copies=out)
     write = as_markdown if args.markdown else as_text
     print(json.dumps(report, indent=2) if args.json else write(report))
 
