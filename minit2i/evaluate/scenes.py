@@ -8,10 +8,9 @@ from torch import Tensor
 from minit2i.checkpoint import load_model
 from minit2i.images import to_float, to_pil
 from minit2i.text2image import TextToImage
-from minit2i.train.clothes import clothes_pictures
 from minit2i.train.denoiser import SCENES_SEED, DenoiserRecipe
 from minit2i.viz import grid
-from minit2i.world.batches import render_all, scene_pictures
+from minit2i.world.batches import clothes_pictures, render_all, scene_pictures
 from minit2i.world.captions import full_caption
 from minit2i.world.scenes import ATTRIBUTES, Scene, draw_scene
 

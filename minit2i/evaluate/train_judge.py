@@ -14,11 +14,17 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from minit2i.images import to_float, to_pil
-from minit2i.train.clothes import clothes_pictures
 from minit2i.train.recipe import Recipe
 from minit2i.utils import device
 from minit2i.viz import grid
-from minit2i.world.batches import mirror_half, normal_noise, one_each, random_indices, scene_pictures
+from minit2i.world.batches import (
+    clothes_pictures,
+    mirror_half,
+    normal_noise,
+    one_each,
+    random_indices,
+    scene_pictures,
+)
 
 from .judge import QUESTIONS, Judge, JudgeConfig, truth
 
