@@ -28,7 +28,8 @@ def guided(
 
     cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
     conditional (one forward pass each), above 1 exaggerated. clamp: keep x_0_hat in [-1, 1].
-    conditioning: what the model is given with the words and without. Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
+    conditioning: what the model is given with the words and without.
+    Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
     """
     if guidance_scale in (0, 1):
         return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp, **conditioning)

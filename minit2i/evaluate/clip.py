@@ -1,102 +1,105 @@
-"""Can CLIP tell a caption from nearly the same one, name an animal, find art by its name?"""
+"""Can CLIP tell a caption from nearly the same one, name an animal, find art by its name, see what is meant?
 
-import dataclasses
+And what do the tokens of its image tower hold? That is asked with linear probes (Alain and Bengio 2016): one
+linear layer each, the tower frozen. Shapes: N pictures, F features of each, K numbers to read off.
+"""
+
+import csv
+import random
+from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
 
-from minit2i.clip import Matcher
+from minit2i.checkpoint import load_model, load_tokenizer
+from minit2i.clip import ImageTower, Matcher
 from minit2i.images import to_float
 from minit2i.schedule import Schedule
-from minit2i.utils import device_of, in_batches
+from minit2i.utils import data_file, device_of, in_batches, progress
 from minit2i.world.batches import emoji_pictures, normal_noise, render_all, scene_pictures
 from minit2i.world.captions import full_caption, short_caption, with_article
 from minit2i.world.datasets import load
-from minit2i.world.scenes import ANIMALS, ATTRIBUTES, Scene
+from minit2i.world.noise_words import meaningless_words, with_words
+from minit2i.world.render import layout, render
+from minit2i.world.scenes import ANIMALS, ATTRIBUTES, STYLES, Scene, draw_scene
 
 from .metrics import retrieval_at_k
-from .probes import measure_probes
-from .shares import REAL_SEED, share
-from .wording import measure_meaningless, measure_wording
+from .report import Bench
+from .shares import OTHER_SEED, REAL_SEED, number, share
+
+PROBE_SCENES = 6_000  # that the probes learn from
+NEAR = 0.05  # of the frame
 
 
-def measure_clip(matcher: Matcher, n: int) -> dict:
-    """Swapped captions, naming and probes on n held-out scenes; wording; retrieval over all emoji."""
-    pixels, shown = scene_pictures("held_out", n, 64, seed=REAL_SEED)
+def measure(bench: Bench) -> dict:
+    """Swapped captions, naming and probes on n held-out scenes; what people type; all emoji by name."""
+    matcher = Matcher(load_model("clip", bench.folder), load_tokenizer(bench.folder))
+    pixels, scenes = scene_pictures("held_out", bench.n, 64, seed=REAL_SEED)
     return {
-        **measure_swaps(matcher, pixels, shown),
-        **measure_naming(matcher, pixels, shown),
-        **measure_wording(matcher),
-        **measure_meaningless(matcher, max(1, n // 10)),
-        **measure_emoji(matcher, "train"),
-        **measure_emoji(matcher, "test"),
-        **measure_probes(matcher.model.image, pixels, shown),
+        "the right caption against one with": measure_swaps(matcher, pixels, scenes),
+        "naming one animal of 20": measure_naming(matcher, pixels, scenes),
+        "what people type": measure_wording(matcher),
+        "each attribute of a caption": measure_noise_words(matcher, max(1, bench.n // 10)),
+        "an emoji by its name, style never seen": measure_emoji(matcher, "test"),
+        "an emoji by its name, style of its training": measure_emoji(matcher, "train"),
+        "read by a linear layer": measure_probes(matcher.model.image, pixels, scenes),
     }
 
 
 @torch.no_grad()
-def embed(matcher: Matcher, pixels: Tensor) -> Tensor:
-    """uint8 pictures (N, 3, H, W) -> (N, E) of length 1."""
-    on = device_of(matcher.model)
-    return in_batches(lambda part: matcher.model.embed_pictures(to_float(part.to(on))), pixels)
+def embed(matcher: Matcher, pictures: Tensor) -> Tensor:
+    """(N, 3, H, W) in [-1, 1] -> (N, E) of length 1."""
+    return in_batches(lambda part: matcher.model.embed_pictures(part.to(device_of(matcher.model))), pictures)
 
 
-# ---- Scenes ----
+# ---- Scenes: pixels are uint8 (N, 3, H, W), scenes what they show ----
 
 
-def measure_swaps(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict:
+def measure_swaps(matcher: Matcher, pixels: Tensor, scenes: list[Scene]) -> dict:
     """Does each picture fit its own caption better than one in which a single attribute is another?
 
-    pixels: uint8 (N, 3, H, W); shown: the N scenes, all with hats. For `hat` every second scene is drawn
-    without its hat.
+    All scenes have hats. For the last figure every second one is drawn without.
     """
-    pictures = embed(matcher, pixels)
 
-    def swap(name: str, pictures: Tensor, own: list[str], swapped: list[str]) -> dict:
-        own_fit, swapped_fit = ((pictures * matcher.embed_texts(texts)).sum(1) for texts in (own, swapped))
-        return {f"swap_{name}": share(own_fit > swapped_fit)}
+    def no_glasses(scene: Scene) -> str:  # the full caption, which also says so if there are none
+        text = f"{short_caption(scene)} and no glasses on {with_article(scene.background)} background"
+        return text if scene.eyewear == "none" else full_caption(scene)
 
-    result = {}
+    def other(scene: Scene, name: str, i: int) -> Scene:  # with another value, each in turn
+        own = (getattr(scene, name), None if name == "eyewear" else "none")
+        values = [value for value in ATTRIBUTES[name] if value not in own]
+        return replace(scene, **{name: values[i % len(values)]})
+
+    def prefers_own(pictures: Tensor, own: list[Scene], others: list[Scene], say=full_caption) -> dict:
+        own_fit, fit = ((pictures * matcher.embed_texts([*map(say, some)])).sum(1) for some in (own, others))
+        return share(own_fit > fit)
+
+    pictures, result = embed(matcher, to_float(pixels)), {}
     for name in ("animal", "headwear", "colour", "eyewear", "background"):
-        values = [value for value in ATTRIBUTES[name] if value != "none" or name == "eyewear"]
-        caption = all_said if name == "eyewear" else full_caption
-        others = [changed(scene, name, values, i) for i, scene in enumerate(shown)]
-        result |= swap(name, pictures, [caption(s) for s in shown], [caption(s) for s in others])
-    bare = [dataclasses.replace(scene, headwear="none", colour="none") for scene in shown]
-    own = [a if i % 2 else b for i, (a, b) in enumerate(zip(shown, bare, strict=True))]
-    others = [b if i % 2 else a for i, (a, b) in enumerate(zip(shown, bare, strict=True))]
-    pictures = embed(matcher, render_all(own))
-    return result | swap("hat", pictures, [full_caption(s) for s in own], [full_caption(s) for s in others])
+        others = [other(scene, name, i) for i, scene in enumerate(scenes)]
+        say = no_glasses if name == "eyewear" else full_caption
+        result[f"another {name}"] = prefers_own(pictures, scenes, others, say)
+    pairs = [[scene, replace(scene, headwear="none", colour="none")] for scene in scenes]
+    own, others = ([pair[(i + k) % 2] for i, pair in enumerate(pairs)] for k in (1, 0))
+    pictures = embed(matcher, to_float(render_all(own)))
+    return result | {"the hat taken off or put on": prefers_own(pictures, own, others)}
 
 
-def changed(scene: Scene, attribute: str, choices: tuple[str, ...], i: int) -> Scene:
-    """The same scene with another value of an attribute, each of the others in turn."""
-    others = [choice for choice in choices if choice != getattr(scene, attribute)]
-    return dataclasses.replace(scene, **{attribute: others[i % len(others)]})
-
-
-def all_said(scene: Scene) -> str:
-    """The full caption, which also says so if there are no glasses."""
-    if scene.eyewear != "none":
-        return full_caption(scene)
-    return f"{short_caption(scene)} and no glasses on {with_article(scene.background)} background"
-
-
-def measure_naming(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict:
+def measure_naming(matcher: Matcher, pixels: Tensor, scenes: list[Scene]) -> dict:
     """Which of the 20 animals is it? Asked of the pictures and of their noised versions."""
     names = matcher.embed_texts([with_article(animal) for animal in ANIMALS])
-    right = torch.tensor([ANIMALS.index(scene.animal) for scene in shown])
-    schedule, generator = Schedule.cosine(), Generator().manual_seed(REAL_SEED)
-    result = {}
-    for label, noise in (("", 0), ("_noised_quarter", 0.25), ("_noised_half", 0.5)):
-        x = to_float(pixels)
-        if noise:
-            eps = normal_noise(*x.shape, generator=generator, device=x.device)
-            x = schedule.add_noise(x, eps, torch.full((len(x),), int(noise * schedule.T)))
-        with torch.no_grad():
-            pictures = in_batches(matcher.model.embed_pictures, x.to(device_of(matcher.model)))
-        result[f"animal_naming{label}"] = share((pictures @ names.T).argmax(1).cpu() == right)
-    return result
+    right = torch.tensor([ANIMALS.index(scene.animal) for scene in scenes])
+    schedule, generator, x = Schedule.cosine(), Generator().manual_seed(REAL_SEED), to_float(pixels)
+    shown = {"as it is": x}
+    for label, t in (
+        ("a quarter of the way to noise", schedule.T // 4),
+        ("half of the way", schedule.T // 2),
+    ):
+        eps = normal_noise(*x.shape, generator=generator, device=x.device)
+        shown[label] = schedule.add_noise(x, eps, torch.full((len(x),), t))
+    return {
+        label: share((embed(matcher, x) @ names.T).argmax(1).cpu() == right) for label, x in shown.items()
+    }
 
 
 # ---- Emoji ----
@@ -104,16 +107,131 @@ def measure_naming(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict
 
 def measure_emoji(matcher: Matcher, split: str) -> dict:
     """Retrieval in each style of a split of the emoji; no training sees the one of "test"."""
-    styles = dict.fromkeys(load("emoji", split)["style"])
-    kind = "emoji" if split == "train" else "emoji_never_seen"
-    return {f"{kind}_{style}": retrieval(matcher, style, split) for style in styles}
+    result = {}
+    for style in dict.fromkeys(load("emoji", split)["style"]):
+        found = retrieval(matcher, style, split)
+        for label, k in (("first", 1), ("among the first ten", 10)):
+            result[f"{style}, {label}"] = number(100 * found[f"r_at_{k}"], found["n"], "%")
+    return result
 
 
 def retrieval(matcher: Matcher, style: str, split: str = "train") -> dict:
     """Text to picture over all emoji of one style, on white: is the right one first, or in the first ten?"""
     pixels, entries = emoji_pictures(64, (style,), split)
-    pictures = embed(matcher, pixels[:, :3] + (255 - pixels[:, 3:]))  # the colours are premultiplied
+    pictures = embed(matcher, to_float(pixels[:, :3] + (255 - pixels[:, 3:])))  # premultiplied colours
     queries = matcher.embed_texts([entry["name"] for entry in entries])
     similarity, answer = (queries @ pictures.T).cpu(), torch.arange(len(entries))
-    r_at_1, r_at_10 = (retrieval_at_k(similarity, answer, k) for k in (1, 10))
-    return {"r_at_1": r_at_1, "r_at_10": r_at_10, "n": len(entries)}
+    return {f"r_at_{k}": retrieval_at_k(similarity, answer, k) for k in (1, 10)} | {"n": len(entries)}
+
+
+# ---- Texts, read against rendered scenes ----
+
+
+def read_wording(half: str) -> list[dict[str, str]]:
+    """The prompts of one half of what people type: "look" to develop with, "measure" to report."""
+    with open(data_file("words", "wording.tsv"), newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [row for row in rows if row["half"] == half]
+
+
+def measure_wording(matcher: Matcher, half: str = "measure") -> dict:
+    """Of each attribute that a prompt states: is it the right one, among all, that fits best?
+
+    The attributes of one prompt are not quite independent, so their interval is a little too narrow.
+    """
+    whole, each, named = [], [], {}
+    for i, row in enumerate(progress(read_wording(half), "reading prompts")):
+        asked = {name: row[name] for name in ATTRIBUTES if row.get(name)}
+        [right] = read_attributes(matcher, [row["prompt"]], asked, i)
+        whole.append(all(right.values()))
+        each += right.values()
+        for name, is_right in right.items():
+            named.setdefault(name, []).append(is_right)
+    counted = {"all that is said, prompt by prompt": whole, "each attribute that is said": each, **named}
+    return {name: share(right) for name, right in counted.items()}
+
+
+def measure_noise_words(matcher: Matcher, n: int) -> dict:
+    """The same for full captions of n held-out scenes: plain, and with one to three words in them that mean
+    nothing and that no training throws in."""
+    rng, words = random.Random(OTHER_SEED), meaningless_words(seen=False)
+    plain, noisy = [], []
+    for i in progress(range(n), "reading captions"):
+        scene = draw_scene(REAL_SEED, i, "held_out")
+        names, text = ("animal", "headwear", "colour", "background", "eyewear"), full_caption(scene)
+        asked = {name: getattr(scene, name) for name in names if getattr(scene, name) != "none"}
+        texts = [text, with_words(text, rng.sample(words, rng.randint(1, 3)), rng)]
+        for answers, right in zip((plain, noisy), read_attributes(matcher, texts, asked, i), strict=True):
+            answers += right.values()
+    return {"plain": share(plain), "with one to three words in it that mean nothing": share(noisy)}
+
+
+def read_attributes(
+    matcher: Matcher, texts: list[str], asked: dict[str, str], i: int
+) -> list[dict[str, bool]]:
+    """For each text and each attribute that is asked for: do pictures of its value fit the text best?
+
+    All else in the pictures is as asked, or drawn at random where it was left open. There are three pictures
+    of each value, one in each style, and the mean of their cosines decides. i: which random draw.
+    """
+    right: list[dict[str, bool]] = [{} for _ in texts]
+    embedded = matcher.embed_texts(texts)
+
+    def shown(scene: Scene, **values: str) -> Scene:  # with a colour if it has a hat, and only then
+        scene = replace(scene, **values)
+        colour = "red" if scene.colour == "none" else scene.colour
+        return replace(scene, colour="none" if scene.headwear == "none" else colour)
+
+    draws = [draw_scene(OTHER_SEED, 3 * i + k, "held_out") for k in range(len(STYLES))]
+    bases = [shown(scene, **asked, style=style) for scene, style in zip(draws, STYLES, strict=True)]
+    for name, value in asked.items():
+        values = [v for v in ATTRIBUTES[name] if (name, v) != ("colour", "none")]
+        pictures = matcher.embed([render(shown(base, **{name: v})) for base in bases for v in values])
+        fit = (pictures @ embedded.T).view(len(bases), len(values), len(texts)).mean(0)
+        for answer, best in zip(right, fit.argmax(0).tolist(), strict=True):
+            answer[name] = values[best] == value
+    return right
+
+
+# ---- Probes ----
+
+
+def measure_probes(tower: ImageTower, pixels: Tensor, scenes: list[Scene]) -> dict:
+    """Learn from scenes of the training split to read each attribute, and the middle of the head to within
+    NEAR, off the tokens of a picture, all side by side; then read these."""
+    lessons, seen = scene_pictures("train", PROBE_SCENES, 64, seed=OTHER_SEED)
+
+    @torch.no_grad()
+    def tokens(part: Tensor) -> Tensor:
+        return tower.tokens(to_float(part.to(device_of(tower)))).flatten(1).cpu()
+
+    known, asked, result = in_batches(tokens, lessons), in_batches(tokens, pixels), {}
+    for name, values in ATTRIBUTES.items():
+        learnt, right = (
+            torch.tensor([values.index(getattr(s, name)) for s in some]) for some in (seen, scenes)
+        )
+        found = linear_probe(known, torch.eye(len(values))[learnt], asked)
+        result[name] = share(found.argmax(1) == right)
+    learnt, right = middles(seen), middles(scenes)
+    for name, found in (
+        ("place", linear_probe(known, learnt, asked)),
+        ("place, if always the mean", learnt.mean(0)),
+    ):
+        result[name] = share((found - right).norm(dim=1) <= NEAR)
+    return result
+
+
+def linear_probe(known: Tensor, targets: Tensor, asked: Tensor) -> Tensor:
+    """Fit targets (M, K) = known (M, F) W + b by ridge regression, and apply it to asked (N, F): (N, K)."""
+    mean, spread = known.mean(0), known.std(0) + 1e-6
+    A, B = ((part - mean) / spread for part in (known, asked))
+    # W = (A^T A + lambda I)^-1 A^T Y; lambda is a hundredth of what each feature has on the diagonal of A^T A
+    gram = A.T @ A + len(A) / 100 * torch.eye(A.shape[1])
+    W = torch.linalg.solve(gram, A.T @ (targets - targets.mean(0)))
+    return B @ W + targets.mean(0)
+
+
+def middles(scenes: list[Scene]) -> Tensor:
+    """The middle of each head: (N, 2), x and y as fractions of the frame."""
+    heads = torch.tensor([layout(scene)[0][2:] for scene in scenes], dtype=torch.float32)  # left, top, side
+    return heads[:, :2] + heads[:, 2:] / 2

@@ -101,24 +101,14 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         raise ValueError(f"expected (N, D) and (M, D) with N and M at least 2, got {shapes}")
     a, b = a.cpu().double(), b.cpu().double()  # differences of large sums: float32 would lose them
     mean_a, mean_b = a.mean(dim=0), b.mean(dim=0)  # (D,)
-    # C = (X - mu)^T (X - mu) / (N - 1)
-    cov_a = (a - mean_a).T @ (a - mean_a) / (len(a) - 1)  # (D, D)
-    cov_b = (b - mean_b).T @ (b - mean_b) / (len(b) - 1)
-    # tr (C_a C_b)^1/2 is the sum of the square roots of the eigenvalues of C_a C_b. The symmetric matrix
-    # C_a^1/2 C_b C_a^1/2 has the same eigenvalues, and all of them are real and >= 0.
-    root_a = _square_root(cov_a)
-    eigenvalues = torch.linalg.eigvalsh(root_a @ cov_b @ root_a)
-    trace_of_root = eigenvalues.clamp(min=0).sqrt().sum()
+    # C = X^T X, with X the features less their mean, by sqrt(N - 1)
+    x_a, x_b = (a - mean_a) / math.sqrt(len(a) - 1), (b - mean_b) / math.sqrt(len(b) - 1)
+    # tr (C_a C_b)^1/2 is the sum of the square roots of the eigenvalues of X_a^T X_a X_b^T X_b, and those are
+    # the singular values of X_a X_b^T. X = Q R, with the columns of Q at right angles, so R alone decides.
+    trace_of_root = torch.linalg.svdvals(torch.linalg.qr(x_a).R @ torch.linalg.qr(x_b).R.T).sum()
     # d^2 = |mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^1/2)
-    distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * trace_of_root
+    distance = (mean_a - mean_b).square().sum() + x_a.square().sum() + x_b.square().sum() - 2 * trace_of_root
     return max(0.0, distance.item())  # rounding can leave -1e-12
-
-
-def _square_root(matrix: Tensor) -> Tensor:
-    """The symmetric square root of a symmetric matrix whose eigenvalues are >= 0; (D, D) in and out."""
-    # M = V diag(l) V^T, so M^1/2 = V diag(l^1/2) V^T; rounding can turn an eigenvalue of 0 into -1e-17
-    eigenvalues, vectors = torch.linalg.eigh(matrix)
-    return vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.T
 
 
 def retrieval_at_k(similarity: Tensor, answer: Tensor, k: int) -> float:

@@ -5,16 +5,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from minit2i.evaluate.probes import linear_probe, middles
+from minit2i.evaluate.wording import best_values, read_wording
 
 from minit2i.checkpoint import save_model
 from minit2i.evaluate import clothes, probes, wording
 from minit2i.evaluate.clip import measure_naming, measure_swaps
 from minit2i.evaluate.judge import QUESTIONS, Judge, JudgeConfig
-from minit2i.evaluate.probes import linear_probe, middles
 from minit2i.evaluate.report import evaluate, print_report
 from minit2i.evaluate.scenes import attributes, copy_check
 from minit2i.evaluate.shares import quantiles, share
-from minit2i.evaluate.wording import best_values, read_wording
 from minit2i.images import to_tensor
 from minit2i.unet import UNet, UNetConfig
 from minit2i.utils import InputError
