@@ -152,8 +152,7 @@ class Editor:
         kept: for how much of the way, from pure noise, attention is the first picture's. threshold: how much
         a position that may change attends to the changed words, beside the one that does so most; of these,
         what comes out another shade is changed, with what is close to it. A prompt that asks for nothing new
-        gives the picture back as it is; a style is no such thing. Nothing is left to chance: the noise is
-        the picture's own. Raises InputError without guidance.
+        but a style gives the picture back. The noise is its own: no seed. Raises InputError without guidance.
         """
         if guidance_scale == 0:
             raise InputError("from words alone there has to be guidance: a scale above 0")

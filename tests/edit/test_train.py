@@ -55,7 +55,7 @@ def test_a_window_shows_the_scene_where_nothing_is_covered(seed):
 
 
 def test_a_batch_has_a_mask_and_a_scene_for_each_picture():
-    pictures, masks, scenes = covered_scenes(8, Generator().manual_seed(0))
+    pictures, masks, scenes = covered_scenes(8, Generator().manual_seed(0), torch.device("cpu"))
     assert pictures.shape == (8, 3, 64, 64) and masks.shape == (8, 1, 64, 64) and len(scenes) == 8
     assert (masks.mean(dim=(1, 2, 3)) > 0).sum() >= 6
 
