@@ -65,10 +65,9 @@ def extend(
 ) -> Image.Image:
     """Go on beyond one side of a picture, by so many of its pixels: a wider or higher picture.
 
-    It is drawn window by window, each of which sees the end of what is there. prompts: what each window
-    shows; one, for all of them, or one each from the picture outwards. A window with room for it shows
-    another animal, else the one that is there goes on. side: one of TOWARDS.
-    Raises InputError for another side, no prompt or too many, pixels below 1, or too large a picture.
+    It is drawn window by window, each of which sees the end of what is there. prompts: one for all windows,
+    or one each, outwards. A window with room for it shows another animal, else the one that is there goes on.
+    side: one of TOWARDS. Raises InputError for another, no prompt or too many, or pixels out of range.
     """
     if side not in TOWARDS or not prompts or pixels < 1:
         raise InputError(f"say by how many pixels to go {', '.join(TOWARDS)}, and what is to be seen there")

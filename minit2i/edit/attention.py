@@ -21,8 +21,7 @@ from minit2i.tokenizer import Tokenizer, words_of
 class AttentionStore:
     """A hook that changes nothing and keeps how much each position attends to each word, the mean over heads.
 
-    prompts: how many there are. Under guidance the empty ones come before them and are left out: nothing
-    can be learnt from what they attend to.
+    prompts: how many there are. Under guidance as many empty ones come before them, and are left out.
     """
 
     def __init__(self, prompts: int):

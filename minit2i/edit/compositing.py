@@ -42,9 +42,8 @@ class Letterbox:
 def to_mask(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """A mask as people make one, of any mode, at this size in black and white: white is to be drawn anew.
 
-    If it is transparent somewhere, what is opaque is marked, whatever its colour: strokes on a layer of
-    their own. Else what is lighter than the middle grey. Raises InputError for one shade all over that is
-    neither black nor white, for it does not say what is meant.
+    If it is transparent somewhere, what is opaque is marked, whatever its colour; else what is lighter than
+    the middle grey. Raises InputError for one shade all over that is neither black nor white.
     """
     if not picture.has_transparency_data or picture.mode[0] in "IF":  # deep greys have none
         picture = as_rgb(picture)

@@ -23,7 +23,7 @@ from minit2i.text2image import TextToImage
 from minit2i.unet import UNet
 from minit2i.utils import WEIGHTS, InputError
 from minit2i.world.captions import full_caption
-from minit2i.world.parse import apply_prompt
+from minit2i.world.parse import EDIT_WORDS, apply_prompt
 from minit2i.world.scenes import STYLES, Scene
 
 from .attention import AttentionStore, PromptToPrompt, map_of_changes
@@ -152,13 +152,12 @@ class Editor:
         kept: for how much of the way, from pure noise, attention is the first picture's. threshold: how much
         a position that may change attends to the changed words, beside the one that does so most; of these,
         what comes out another shade is changed, with what is close to it. A prompt that asks for nothing new
-        gives the picture back as it is; a style is no such thing. Nothing is left to chance: the noise is
-        the picture's own. Raises InputError without guidance.
+        but a style gives the picture back. The noise is its own: no seed. Raises InputError without guidance.
         """
         if guidance_scale == 0:
             raise InputError("from words alone there has to be guidance: a scale above 0")
         t2i, B = self.t2i, len(pictures)
-        t2i.warn_of_unknown_words(prompts)
+        t2i.with_denoiser(t2i.denoiser, words=EDIT_WORDS).warn_of_unknown_words(prompts)
         now, wanted = self.read(pictures, prompts)
         before, after = ([full_caption(scene) for scene in scenes] for scenes in (now, wanted))
         if before == after:

@@ -1,7 +1,6 @@
 """A small network that says what a picture shows, and where the head is, from what CLIP's image tower sees.
 
-Who changes a picture has to know what is in it. CLIP has learnt to see: two layers read off what its tokens
-know.
+Who changes a picture has to know what is in it. CLIP has learnt to see; two layers say what its tokens know.
 
 Shapes: B pictures, L D tokens of CLIP's image tower and their width.
 """

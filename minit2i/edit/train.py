@@ -6,7 +6,7 @@ Shapes: B scenes, pictures (B, 3, S, S), masks (B, 1, S, S), 1 where covered; S 
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,16 +14,16 @@ from PIL import Image, ImageDraw
 from torch import Generator, Tensor
 
 from minit2i.checkpoint import load_model
-from minit2i.clip import CLIP
+from minit2i.clip import CLIP, Text
 from minit2i.evaluate.train_judge import soften
 from minit2i.images import to_float, to_pil, to_tensor
 from minit2i.text2image import TextToImage
-from minit2i.train.denoiser import DenoiserRecipe, worded
+from minit2i.train.denoiser import DenoiserRecipe, DenoisingRecipe, conditioned_text, drop_layouts, worded
 from minit2i.train.recipe import Recipe
-from minit2i.unet import UNet, denoising_loss
+from minit2i.unet import UNet
 from minit2i.utils import device_of
 from minit2i.viz import grid
-from minit2i.world.batches import drop_captions, new_scenes, one_each, python_rng, render_all, scene_pictures
+from minit2i.world.batches import new_scenes, one_each, python_rng, render_all, scene_pictures
 from minit2i.world.captions import full_caption
 from minit2i.world.noise_words import meaningless_words
 from minit2i.world.render import framed, layout
@@ -37,52 +37,51 @@ from .scene_reader import SceneReader, SceneReaderConfig, read_scenes
 S = 64
 
 
+class InpaintData(NamedTuple):
+    """The networks that it grows from and works with, and words to throw into prompts."""
+
+    t2i: TextToImage
+    meaningless: list[str]
+
+
 @dataclass(frozen=True)
-class InpaintRecipe(Recipe):
+class InpaintRecipe(DenoisingRecipe):
     """The denoiser, given the known part as well, trained a little further: what is covered are rectangles,
     strokes, the shapes of what may change, and what lies beyond the edge of a picture."""
 
-    batch: int = 32
-    minutes: float = 20
     lr: float = 2e-3
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder", "denoiser")
 
-    def load_data(self, folder: str | Path) -> tuple[TextToImage, list[str]]:
-        """The networks that it grows from and works with, and words to throw into prompts."""
-        return TextToImage.load(folder), meaningless_words(seen=True)
+    def load_data(self, folder: str | Path) -> InpaintData:
+        return InpaintData(TextToImage.load(folder), meaningless_words(seen=True))
 
-    def build(self, data: tuple[TextToImage, list[str]]) -> UNet:
-        denoiser = data[0].denoiser
+    def build(self, data: InpaintData) -> UNet:
+        denoiser = data.t2i.denoiser
         model = UNet(replace(denoiser.config, inpaint_cond=denoiser.config.channels + 1))
         model.load_state_dict(model.state_dict() | denoiser.state_dict())
         return model
 
-    def loss(self, model: UNet, data: tuple[TextToImage, list[str]], generator: Generator) -> Tensor:
-        (t2i, meaningless), rng, on = data, python_rng(generator), device_of(model)
-        with torch.no_grad():
-            pictures, masks, scenes = covered_scenes(self.batch, generator)
-            pictures, masks = pictures.to(on), masks.to(on)
-            captions = worded(scenes, rng, DenoiserRecipe.in_full, meaningless)
-            layouts = layout_vectors(scenes)
-            left_out = one_each(layouts, generator)[..., 0, 0] < DenoiserRecipe.left_out  # (B, 1)
-            conditioning = {"layout": layouts.masked_fill(left_out, 0.0).to(on)}
-            conditioning["inpaint_cond"] = inpaint_conditioning(t2i, pictures, masks)
-            x_0, text = t2i.encode_pictures(pictures), t2i.encode(drop_captions(captions, rng))
-        settings = DenoiserRecipe.weighting, DenoiserRecipe.logit_normal
-        return denoising_loss(model, t2i.schedule, x_0, text, generator, *settings, **conditioning)
+    def new_batch(self, data: InpaintData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
+        (t2i, meaningless), rng = data, python_rng(generator)
+        x, masks, scenes = covered_scenes(self.batch, generator, device_of(t2i.denoiser))
+        layouts = drop_layouts(layout_vectors(scenes), generator).to(x.device)
+        captions = worded(scenes, rng, DenoiserRecipe.in_full, meaningless)
+        text = conditioned_text(t2i.clip, t2i.tokenizer, captions, rng)
+        conditioning = {"layout": layouts, "inpaint_cond": inpaint_conditioning(t2i, x, masks)}
+        return t2i.encode_pictures(x), text, conditioning
 
     @torch.no_grad()
-    def preview(self, model: UNet, data: tuple[TextToImage, list[str]]) -> Image.Image:
+    def preview(self, model: UNet, data: InpaintData) -> Image.Image:
         """Pictures, covered, and drawn anew."""
-        t2i, on = data[0].with_denoiser(model), device_of(model)
-        x, masks, scenes = covered_scenes(16, Generator().manual_seed(2))
-        x, masks, captions = x.to(on), masks.to(on), [full_caption(scene) for scene in scenes]
+        t2i, generator = data.t2i.with_denoiser(model), Generator().manual_seed(2)
+        x, masks, scenes = covered_scenes(16, generator, device_of(model))
+        captions = [full_caption(scene) for scene in scenes]
         conditioning = {"inpaint_cond": inpaint_conditioning(t2i, x, masks)}
         drawn = t2i.draw(captions, layout=layout_vectors(scenes), conditioning=conditioning)
         return grid(to_pil(torch.cat([x, x * (1 - masks), drawn])), columns=16, side=S)
 
 
-def covered_scenes(count: int, generator: Generator) -> tuple[Tensor, Tensor, list[Scene]]:
+def covered_scenes(count: int, generator: Generator, on: torch.device) -> tuple[Tensor, Tensor, list[Scene]]:
     """Pictures in [-1, 1], masks and what captions speak of: half of them with rectangles and strokes, a
     quarter with the shapes of what may change, a quarter windows beyond an edge."""
     rng, scenes = python_rng(generator), new_scenes(count, generator)
@@ -94,7 +93,7 @@ def covered_scenes(count: int, generator: Generator) -> tuple[Tensor, Tensor, li
     parts = [(to_float(pictures[:rest]), masks[:rest], scenes[:rest])]
     parts += [window(scene, rng) for scene in scenes[rest:]]
     pictures, masks, scenes = zip(*parts, strict=True)
-    return torch.cat(pictures), torch.cat(masks), sum(scenes, [])
+    return torch.cat(pictures).to(on), torch.cat(masks).to(on), sum(scenes, [])
 
 
 def changed_scene(scene: Scene, rng: random.Random) -> Scene:
@@ -177,8 +176,7 @@ class ReaderRecipe(Recipe):
             [[values.index(getattr(scene, name)) for name, values in ATTRIBUTES.items()] for scene in scenes]
         )
         losses = (F.cross_entropy(logit, right[:, i].to(on)) for i, logit in enumerate(logits))
-        squares = torch.tensor([layout(scene)[0][2:] for scene in scenes], dtype=torch.float32)
-        return sum(losses) + self.position * F.l1_loss(heads, squares.to(on))
+        return sum(losses) + self.position * F.l1_loss(heads, heads_of(scenes).to(on))
 
     @torch.no_grad()
     def preview(self, model: SceneReader, data: CLIP) -> Image.Image:
@@ -186,3 +184,8 @@ class ReaderRecipe(Recipe):
         shown = read_scenes(data, model, pictures)
         captions = [f"{s.animal}, {s.colour} {s.headwear}, {s.size:.2f}" for s, _ in shown]
         return grid(to_pil(pictures), captions=captions)
+
+
+def heads_of(scenes: list[Scene]) -> Tensor:
+    """The squares of the heads: left, top and side, (B, 3), as fractions of the frame."""
+    return torch.tensor([layout(scene)[0][2:] for scene in scenes], dtype=torch.float32)
