@@ -1,8 +1,7 @@
 """minit2i: text-to-image from scratch, small enough to read and to train on a laptop.
 
-The files of STORY are the core, in the order in which to read them: each imports earlier ones only. Each folder
-is a chapter that grew from it, and holds what it needs whole: its networks, its use, its training and its
-measuring.
+The files of STORY are the core, in the order in which to read them: each imports earlier ones only. Each
+folder is a chapter that grew from it, whole: its networks, their use, their training and their measuring.
 """
 
 STORY = (

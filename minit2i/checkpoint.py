@@ -1,8 +1,8 @@
-"""Keep what was learnt: tensors in a safetensors file whose header is the model card; and every network there is.
+"""Keep what was learnt, in safetensors files whose header is the model card; and list every network there is.
 
 A safetensors file is a list of numbers and a text header, so reading one never runs code. The header holds
-the sizes of the network, how it was trained, hashes that show damage, and the hashes of the weights that it was
-trained with: a denoiser knows the words as one certain CLIP encodes them, and would draw nonsense with
+the sizes of the network, how it was trained, hashes that show damage, and the hashes of the weights that it
+was trained with: a denoiser knows the words as one certain CLIP encodes them, and would draw nonsense with
 another. Numbers are stored as float16 (half the bytes) and used as float32.
 
 PyTorch is imported late here too: what there is can be listed without it.
@@ -32,54 +32,55 @@ class Entry:
     """What belongs to a name of weights, as "module:name", imported only when it is needed.
 
     network: its class, whose `config` is annotated with a dataclass of sizes. recipe: how to train it, with
-    `options`. about: one line of help. use: what to do with the weights, once they are in FOLDER. measure: what
-    `minit2i evaluate` calls.
+    `options`. about: one line of help. use: the command to go on with. measure: what evaluates it.
     """
 
     network: str
     recipe: str
     about: str
-    use: str = "minit2i evaluate --weights FOLDER"
+    use: str = "evaluate"
     measure: str = ""
     options: dict = field(default_factory=dict)
 
+    def next_command(self, folder: str | Path) -> str:
+        """What to do with the weights, once they are in this folder."""
+        out = f" --out {folder}" if self.use.startswith("train") else ""
+        return f"minit2i {self.use} --weights {folder}{out}"
 
-GENERATE = 'minit2i generate "a cat wearing a blue baseball cap" --weights FOLDER'
-EDIT = 'minit2i edit picture.png "a cat wearing a red crown" --weights FOLDER'
-SKETCH = 'minit2i sketch drawing.png "a cat wearing a red crown" --weights FOLDER'
-VIDEO = 'minit2i video "a cat wearing a red crown, spinning" --weights FOLDER'
+
+CROWN = '"a cat wearing a red crown"'
+SPIN = 'video "a cat wearing a red crown, spinning"'
+CAPTION = "describe.captioner:Captioner", "describe.train:CaptionRecipe"
 
 NETWORKS = {
-    "tokenizer": Entry("tokenizer:Tokenizer", "train.tokenizer:train_tokenizer", "words to numbers",
-                       "minit2i train clip --weights FOLDER --out FOLDER"),
+    "tokenizer": Entry("tokenizer:Tokenizer", "train.tokenizer:train_tokenizer", "words to ids",
+                       "train clip"),
     "clip": Entry("clip:CLIP", "train.clip:ClipRecipe", "does this text match this picture?",
-                  'minit2i search "something sad" --weights FOLDER', "evaluate.clip:measure"),
+                  'search "something sad"', "evaluate.clip:measure"),
     "autoencoder": Entry("autoencoder:Autoencoder", "train.autoencoder:AutoencoderRecipe",
-                         "a picture to latents, and back",
-                         "minit2i train denoiser --weights FOLDER --out FOLDER", "evaluate.autoencoder:measure"),
-    "denoiser": Entry("unet:UNet", "train.denoiser:DenoiserRecipe", "noise and words to latents", GENERATE,
-                      "evaluate.scenes:measure"),
-    "denoiser-pixels": Entry("unet:UNet", "train.denoiser:PixelRecipe", "noise and words to pixels, to compare"),
-    "denoiser-fashion": Entry("unet:UNet", "train.clothes:ClothesRecipe", "noise and a class to clothing",
-                              measure="evaluate.clothes:measure"),
+                         "a picture to latents, and back", "train denoiser",
+                         "evaluate.fidelity:measure_autoencoder"),
+    "denoiser": Entry("unet:UNet", "train.denoiser:DenoiserRecipe", "noise and words to latents",
+                      f"generate {CROWN}", "evaluate.scenes:measure"),
+    "denoiser-pixels": Entry("unet:UNet", "train.denoiser:PixelRecipe", "noise and words to pixels"),
+    "denoiser-fashion": Entry("unet:UNet", "train.denoiser:ClothesRecipe", "noise and a class to clothing",
+                              measure="evaluate.scenes:measure_clothes"),
     "upscaler": Entry("upscaler:Upscaler", "train.upscaler:UpscalerRecipe", "a picture four times as large",
-                      "minit2i upscale small.png --weights FOLDER", "evaluate.upscaler:measure"),
+                      "upscale small.png", "evaluate.fidelity:measure_upscaler"),
     "inpaint": Entry("unet:UNet", "edit.train:InpaintRecipe", "the denoiser, which sees what is known",
-                     EDIT.replace("--weights", "--mask mask.png --weights"), "edit.evaluate:measure"),
-    "reader": Entry("edit.scene_reader:SceneReader", "edit.train_reader:ReaderRecipe",
-                    "what does this picture show, and where?", EDIT),
-    "sketch": Entry("sketch.controlnet:ControlNet", "sketch.train:SketchRecipe", "a drawing says where", SKETCH,
-                    "sketch.evaluate:measure"),
-    "planner": Entry("video.planner:Planner", "video.train:PlannerRecipe", "words to a motion", VIDEO),
-    "video": Entry("video.temporal:TemporalLayers", "video.train:VideoRecipe", "layers along time", VIDEO,
+                     f"edit picture.png {CROWN} --mask mask.png", "edit.evaluate:measure"),
+    "reader": Entry("edit.scene_reader:SceneReader", "edit.train:ReaderRecipe",
+                    "what does this picture show, and where?", f"edit picture.png {CROWN}"),
+    "sketch": Entry("sketch.controlnet:ControlNet", "sketch.train:SketchRecipe", "a drawing says where",
+                    f"sketch drawing.png {CROWN}", "sketch.evaluate:measure"),
+    "planner": Entry("video.planner:Planner", "video.train:PlannerRecipe", "words to a motion", SPIN),
+    "video": Entry("video.temporal:TemporalLayers", "video.train:VideoRecipe", "layers along time", SPIN,
                    "video.evaluate:measure"),
-    "caption": Entry("describe.captioner:Captioner", "describe.train:CaptionRecipe", "a picture to words",
-                     "minit2i describe picture.png --weights FOLDER", "describe.evaluate:measure"),
-    "caption-blind": Entry("describe.captioner:Captioner", "describe.train:CaptionRecipe",
-                           "the same without pictures, to measure with", options={"blind": True}),
-    "judge": Entry("evaluate.judge:Judge", "evaluate.train_judge:JudgeRecipe", "names scenes, to measure with"),
+    "caption": Entry(*CAPTION, "a picture to words", "describe picture.png", "describe.evaluate:measure"),
+    "caption-blind": Entry(*CAPTION, "the same without pictures, to measure", options={"blind": True}),
+    "judge": Entry("evaluate.judge:Judge", "evaluate.train_judge:JudgeRecipe", "names scenes, to measure"),
     "judge-fashion": Entry("evaluate.judge:Judge", "evaluate.train_judge:ClothesJudgeRecipe",
-                           "names clothing, to measure with"),
+                           "names clothing, to measure"),
 }  # fmt: skip
 
 
@@ -93,9 +94,12 @@ def find(name: str, folder: str | Path = WEIGHTS) -> Path:
 def fingerprint(name: str, folder: str | Path = WEIGHTS) -> str:
     """The hash by which other weights know the weights of this name."""
     path = find(name, folder)
-    if name == "tokenizer":
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    return _read_header(path)["sha256"]
+    return sha256(path.read_text()) if name == "tokenizer" else _read_header(path)["sha256"]
+
+
+def sha256(text: str) -> str:
+    """A hash of a text: of config and card, for numbers alone do not say how many heads read them."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
@@ -108,11 +112,6 @@ def digest(tensors: dict[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def digest_of_texts(header: dict[str, str]) -> str:
-    """SHA-256 over config and card: numbers alone do not say how many heads read them."""
-    return hashlib.sha256(f"{header['config']}\n{header['card']}".encode()).hexdigest()
-
-
 def save_model(path: str | Path, model: nn.Module, card: dict) -> None:
     """Write a network (which has a dataclass `config`) with its model card, whole or not at all."""
     import torch
@@ -123,7 +122,7 @@ def save_model(path: str | Path, model: nn.Module, card: dict) -> None:
         for name, tensor in model.state_dict().items()
     }
     header = {"config": json.dumps(dataclasses.asdict(model.config)), "card": json.dumps(card)}
-    header |= {"sha256": digest(tensors), "sha256_texts": digest_of_texts(header)}
+    header |= {"sha256": digest(tensors), "sha256_texts": sha256(header["config"] + header["card"])}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_file(path, save(tensors, metadata=header))
 
@@ -146,19 +145,19 @@ def load_model(name: str, folder: str | Path = WEIGHTS, beside: str | Path | Non
     path = find(name, folder)
     network = resolve(NETWORKS[name].network)
     config = get_type_hints(network.__init__)["config"]
-    header = _read_header(path)
+    header, tensors = _read_header(path), load_file(path)
+    if (
+        digest(tensors) != header["sha256"]
+        or sha256(header["config"] + header["card"]) != header["sha256_texts"]
+    ):
+        raise InputError(f"{path} is damaged: it does not match the hashes in its header")
     try:
-        tensors = load_file(path)
         sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(header["config"]).items()}
         needs = json.loads(header["card"]).get("needs", {})
-        if digest(tensors) != header["sha256"] or digest_of_texts(header) != header["sha256_texts"]:
-            raise InputError(f"{path} is damaged: it does not match the hashes in its header")
         with torch.device("cpu"):
             model = network(config(**sizes)).float()
         model.load_state_dict(tensors)
-    except InputError:
-        raise
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not hold weights for {network.__name__}: {reason}") from error
     home = path.parent if beside is None else beside

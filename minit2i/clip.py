@@ -8,22 +8,19 @@ small convolutional network before the transformer, which learns far faster on l
 Shapes: B pictures, N texts, L tokens of the longest text, D width of a tower, E width of the shared space.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from PIL.Image import Image
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from .images import to_tensor
 from .layers import QuickGELU, ResidualBlock, TransformerBlock
 from .tokenizer import Tokenizer
-from .utils import device_of, in_batches, write_file
+from .utils import device_of, in_batches
 
 STEMS = ("conv", "patch")
 
@@ -185,23 +182,6 @@ def contrastive_loss(scores: Tensor) -> Tensor:
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
 
 
-def many_right_loss(scores: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
-    """The same where a picture fits several texts and a text several pictures: each right pair should beat
-    all wrong ones of its row, and of its column; right ones do not compete with each other.
-
-    scores: (B, N). right, wrong: bool (B, N); what is neither is left alone. Returns a scalar.
-    With the diagonal right and all else wrong it is `contrastive_loss`. Source: Khosla et al. 2020 (many
-    right answers), Feeney & Hughes 2023 (they do not compete).
-    """
-    total = 0.0
-    for s, good, bad in ((scores, right, wrong), (scores.T, right.T, wrong.T)):  # rows, then columns
-        # L_ij = log(1 + sum over wrong k of e^(s_ik - s_ij)), the mean over the right j of each row i
-        rivals = s.masked_fill(~bad, -torch.inf).logsumexp(dim=1, keepdim=True)  # e^-inf adds nothing
-        losses = F.softplus(rivals - s).masked_fill(~good, 0).sum(1) / good.sum(1).clamp(min=1)
-        total = total + losses.sum() / good.any(1).sum() / 2
-    return total
-
-
 # ---- The trained CLIP put to use ----
 
 
@@ -215,12 +195,8 @@ class Matcher:
     def embed(self, pictures: Sequence[Image]) -> Tensor:
         """PIL pictures -> (B, E) of length 1; with a progress bar if there are many."""
         size, device = self.model.config.picture_size, device_of(self.model)
-        return in_batches(
-            lambda part: self.model.embed_pictures(to_tensor(part, size=size).to(device)),
-            list(pictures),
-            64,
-            "embedding pictures",
-        )
+        embed = lambda part: self.model.embed_pictures(to_tensor(part, size=size).to(device))  # noqa: E731
+        return in_batches(embed, list(pictures), 64, "embedding pictures")
 
     @torch.no_grad()
     def embed_texts(self, texts: list[str]) -> Tensor:
@@ -237,25 +213,7 @@ class Matcher:
         cosines = torch.tensor(self.score(image, labels))
         return (cosines * self.model.scale.item()).softmax(0).tolist()
 
-    def search(
-        self, query: str, images: Sequence[Image], k: int = 5, cache: Path | None = None
-    ) -> list[tuple[int, float]]:
-        """The k pictures that fit the query best, as (index, cosine), best first.
-
-        cache: a file for the embeddings of these pictures; a second search finds them there. It must be named
-        anew for other pictures or other weights.
-        """
-        query_embedding = self.embed_texts([query])[0].cpu()
-        best = (self._embed_once(images, cache) @ query_embedding).topk(min(k, len(images)))
+    def search(self, query: str, embedded: Tensor, k: int = 5) -> list[tuple[int, float]]:
+        """The k pictures, as `embed` has made them (B, E), that fit the query best: (index, cosine) each."""
+        best = (embedded.cpu() @ self.embed_texts([query])[0].cpu()).topk(min(k, len(embedded)))
         return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-
-    def _embed_once(self, images: Sequence[Image], cache: Path | None) -> Tensor:
-        if cache is not None and cache.is_file():
-            with contextlib.suppress(Exception):  # damaged: make it anew
-                return load_file(cache)["embedded"]
-        embedded = self.embed(images).cpu()
-        if cache is not None:
-            with contextlib.suppress(OSError):  # no place for it: the next search takes as long, no more
-                cache.parent.mkdir(parents=True, exist_ok=True)
-                write_file(cache, save({"embedded": embedded}))
-        return embedded

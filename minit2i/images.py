@@ -73,14 +73,15 @@ def to_float(pixels: Tensor) -> Tensor:
     return pixels.to(torch.float32) / 127.5 - 1
 
 
+def to_uint8(x: Tensor) -> Tensor:
+    """The inverse: [-1, 1] of any shape to uint8, what lies beyond clamped."""
+    return x.detach().float().clamp(-1, 1).add_(1).mul_(127.5).round_().to(torch.uint8)
+
+
 def to_pil(x: Tensor) -> list[Image.Image]:
-    """Turn (B, C, H, W) in [-1, 1], C = 1 or 3, into pictures; the exact inverse of `to_tensor`."""
-    pictures = []
-    for picture in x.detach():  # one by one, and in place: large ones would fill the memory
-        picture = picture.float().clamp(-1, 1).add_(1).mul_(127.5).round_().to(torch.uint8)
-        picture = picture.permute(1, 2, 0).cpu().numpy()  # (H, W, C)
-        pictures.append(Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture))
-    return pictures
+    """Turn (B, C, H, W) in [-1, 1] or uint8, C = 1 or 3, into pictures; the exact inverse of `to_tensor`."""
+    pixels = (x if x.dtype == torch.uint8 else to_uint8(x)).permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, C)
+    return [Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture) for picture in pixels]
 
 
 # ---- Picture files ----
@@ -127,7 +128,7 @@ def _read(file: str | os.PathLike | io.BytesIO, name: str | os.PathLike) -> Imag
 
 
 def _to_srgb(picture: Image.Image) -> Image.Image:
-    """Colours of another profile, such as Display P3 or Adobe RGB, as those of sRGB, which we compute with."""
+    """Colours of another profile, such as Display P3 or Adobe RGB, as those of sRGB."""
     profile = picture.info.get("icc_profile")
     with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError, ValueError):  # broken: do without
         if profile and picture.mode in ("RGB", "RGBA", "L", "CMYK"):
@@ -150,6 +151,8 @@ def save_image(picture: Image.Image, path: str | os.PathLike, **options) -> None
         raise InputError(f"{path}: the name must end in one of {', '.join(FORMATS)}")
     if format in ("JPEG", "WEBP"):
         options = {"quality": 95, **options}
+    if picture.width * picture.height > 4_000_000:  # to squeeze a large PNG takes longer than to enlarge it
+        options = {"compress_level": 1, **options}
     if format in ("JPEG", "PPM") and picture.mode != "L":
         picture = as_rgb(picture)
     encoded = io.BytesIO()

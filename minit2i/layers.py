@@ -59,6 +59,13 @@ def frame_waves(frame: Tensor, H: int, W: int, angle: Tensor | None = None) -> T
     return torch.stack(waves, dim=1) * known[:, :, None, None]
 
 
+def zeroed(module: nn.Module) -> nn.Module:
+    """A convolution or linear layer that gives 0 until it has learnt something."""
+    nn.init.zeros_(module.weight)
+    nn.init.zeros_(module.bias)
+    return module
+
+
 class QuickGELU(nn.Module):
     """The smooth ReLU that CLIP uses: x sigmoid(1.702 x) (Hendrycks & Gimpel 2016)."""
 
@@ -92,9 +99,8 @@ class Attention(nn.Module):
     ) -> Tensor:
         """x: (B, L, D); context: (B, M, context_width); mask: (B, M), True where the context is real.
 
-        causal: token i sees only tokens 0..i; not with a context. hook: is shown the weights of the mean and
-        returns those to use. cache: the causal past, at most one entry, which is replaced by one that holds x
-        as well. Returns (B, L, D).
+        causal: token i sees only tokens 0..i; not with a context. hook: is shown the weights and returns
+        those to use. cache: what causal tokens saw before, replaced by the same with x. Returns (B, L, D).
         """
         B, L, D = x.shape
         key_value = self.key_value(x)  # (B, L, 2D)
@@ -160,11 +166,9 @@ class ResidualBlock(nn.Module):
         self.norm_1 = nn.GroupNorm(groups, channels_in)
         self.conv_1 = nn.Conv2d(channels_in, channels, 3, padding=1)
         self.norm_2 = nn.GroupNorm(groups, channels)
-        self.conv_2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_2 = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
         self.modulation = nn.Linear(embedding, 2 * channels) if embedding else None
         self.skip = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
-        nn.init.zeros_(self.conv_2.weight)
-        nn.init.zeros_(self.conv_2.bias)
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
         """x: (B, channels_in, H, W); embedding: (B, E). Returns (B, channels, H, W)."""

@@ -34,8 +34,8 @@ class Step(NamedTuple):
 
 
 # The steps. Each is given alpha_bar of now and alpha_bar_prev of the next, less noisy time, and takes what it
-# needs of fresh noise z ~ N(0, I), eta, and x_0_hat_before and alpha_bar_before of one step ago. At the end,
-# where alpha_bar_prev is 1, each returns x_0_hat itself: no noise is left, and none is added.
+# needs of fresh noise z ~ N(0, I), eta, and x_0_hat and alpha_bar of the step before. At the end, where
+# alpha_bar_prev is 1, each returns x_0_hat itself: no noise is left, and none is added.
 
 
 def ddpm(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, z: Tensor, **_) -> Tensor:
@@ -43,9 +43,8 @@ def ddpm(x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, 
     # alpha_t = alpha_bar_t / alpha_bar_prev, the noising from prev to t in one go, be it one timestep or many
     alpha = alpha_bar / alpha_bar_prev
     # mu = (sqrt(alpha_bar_prev) beta x_0 + sqrt(alpha) (1 - alpha_bar_prev) x_t) / (1 - alpha_bar_t) (eq. 7)
-    mean = (
-        math.sqrt(alpha_bar_prev) * (1 - alpha) * x_0_hat + math.sqrt(alpha) * (1 - alpha_bar_prev) * x_t
-    ) / (1 - alpha_bar)
+    picture = math.sqrt(alpha_bar_prev) * (1 - alpha) * x_0_hat
+    mean = (picture + math.sqrt(alpha) * (1 - alpha_bar_prev) * x_t) / (1 - alpha_bar)
     # beta_tilde = (1 - alpha_bar_prev) / (1 - alpha_bar_t) beta,  beta = 1 - alpha (eq. 7)
     variance = (1 - alpha_bar_prev) / (1 - alpha_bar) * (1 - alpha)
     return mean + math.sqrt(variance) * z
@@ -64,20 +63,16 @@ def ddim(
 
 
 def dpm_solver(
-    x_t: Tensor,
-    x_0_hat: Tensor,
-    alpha_bar: float,
-    alpha_bar_prev: float,
-    x_0_hat_before: Tensor | None = None,
-    alpha_bar_before: float | None = None,
-    **_,
+    x_t: Tensor, x_0_hat: Tensor, alpha_bar: float, alpha_bar_prev: float, before: tuple | None = None, **_
 ) -> Tensor:
     """Follow the line through the last two predictions: DPM-Solver++ (2M) (Lu et al. 2022, algorithm 2).
 
-    The first step has one prediction to go by, the last is infinitely long in log-SNR: both trust x_0_hat alone.
+    before: x_0_hat and alpha_bar of one step ago. The first step has none, and the last is infinitely long in
+    log-SNR: both trust x_0_hat alone.
     """
     D = x_0_hat
-    if x_0_hat_before is not None and alpha_bar_prev < 1:
+    if before is not None and alpha_bar_prev < 1:
+        x_0_hat_before, alpha_bar_before = before
         # h = lambda_prev - lambda_t,  r = (lambda_t - lambda_before) / h
         h = _half_log_snr(alpha_bar_prev) - _half_log_snr(alpha_bar)
         r = (_half_log_snr(alpha_bar) - _half_log_snr(alpha_bar_before)) / h
@@ -111,13 +106,12 @@ def timesteps(T: int, steps: int) -> list[int]:
 class SamplerSettings:
     """How to walk from noise to a picture.
 
-    sampler: one of SAMPLERS; eta: 0..1, only "ddim" heeds it. seed, first: picture i of a batch depends on
-    seed and first + i alone, not on the batch or the device, so that one of many can be drawn again.
-    start: (x_0, t), a picture that broadcasts to the shape and gets the noise of time t; all steps are then
-    spent from t on (at most t+1). noise: shaped as the pictures, to begin with instead of that of the seed.
+    sampler: one of SAMPLERS. eta: 0..1, for "ddim". seed, first: picture i of a batch depends on seed and
+    first + i alone, on any device. start: (x_0, t), a picture that broadcasts to the shape and gets the noise
+    of time t; all steps are then spent from t on (at most t+1). noise: to begin with, if not the seed's.
     resample: how often to noise x_prev back to t and repeat the step, all but the last one, so that what was
     put into the picture from outside and what the denoiser adds come to agree (RePaint).
-    Raises ValueError for an unknown sampler, or steps, eta or resample out of range.
+    Raises ValueError for an unknown sampler, or numbers out of range.
     """
 
     sampler: str = "ddim"
@@ -132,16 +126,9 @@ class SamplerSettings:
     def __post_init__(self):
         if self.sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, not {self.sampler!r}")
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta must be from 0 to 1, not {self.eta}")
-        if self.resample < 0 or self.first < 0:
-            raise ValueError(f"resample and first must be at least 0, not {self.resample} and {self.first}")
-
-    def generators(self, count: int) -> list[torch.Generator]:
-        """One generator a picture, on the CPU, where every machine draws the same."""
-        several = torch.Generator().manual_seed(self.seed)
-        seeds = torch.randint(2**32, (self.first + count,), generator=several).tolist()[self.first :]
-        return [torch.Generator().manual_seed(seed) for seed in seeds]
+        for name, most in (("eta", 1), ("resample", 100), ("first", 10_000)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be from 0 to {most}, not {getattr(self, name)}")
 
 
 def trajectory(
@@ -162,7 +149,10 @@ def trajectory(
         if not 0 <= t < schedule.T:
             raise ValueError(f"start must be at a t from 0 to {schedule.T - 1}, not {t}")
         times = timesteps(t + 1, min(given.steps, t + 1))
-    generators = given.generators(shape[0])
+    # One generator a picture, on the CPU, where every machine draws the same
+    B, first, several = shape[0], given.first, torch.Generator().manual_seed(given.seed)
+    seeds = torch.randint(2**32, (first + B,), generator=several, device="cpu").tolist()[first:]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def fresh_noise() -> Tensor:
         noise = [torch.randn(shape[1:], generator=g, dtype=torch.float32, device="cpu") for g in generators]
@@ -175,23 +165,22 @@ def trajectory(
             x_0, t = given.start
             x_t = schedule.add_noise(x_0.to(device), x_t, torch.full(shape[:1], t, device=device))
 
-        step, before = SAMPLERS[given.sampler], {}
+        step, before = SAMPLERS[given.sampler], None
         for t, t_prev in zip(times, times[1:] + [None], strict=True):
             alpha_bar = schedule.alpha_bar[t].item()
             alpha_bar_prev = 1.0 if t_prev is None else schedule.alpha_bar[t_prev].item()
             for left in range(0 if t_prev is None else given.resample, -1, -1):
                 x_0_hat = denoise(x_t, torch.full(shape[:1], t, device=device))
-                x_prev = step(
-                    x_t, x_0_hat, alpha_bar, alpha_bar_prev, z=fresh_noise(), eta=given.eta, **before
-                )
+                bars = alpha_bar, alpha_bar_prev
+                x_prev = step(x_t, x_0_hat, *bars, z=fresh_noise(), eta=given.eta, before=before)
                 if left:
                     # x_t = sqrt(alpha) x_prev + sqrt(1 - alpha) z,  alpha = alpha_bar_t / alpha_bar_prev
                     # (Lugmayr et al. 2022, algorithm 1, line 10)
                     alpha = alpha_bar / alpha_bar_prev
                     x_t = math.sqrt(alpha) * x_prev + math.sqrt(1 - alpha) * fresh_noise()
-                    before = {}  # the last prediction was made at another x_t: no line leads through it
+                    before = None  # the last prediction was made at another x_t: no line leads through it
             yield Step(t, x_t, x_0_hat, x_prev)
-            x_t, before = x_prev, {"x_0_hat_before": x_0_hat, "alpha_bar_before": alpha_bar}
+            x_t, before = x_prev, (x_0_hat, alpha_bar)
 
     return walk()
 
@@ -201,30 +190,6 @@ def sample(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedul
     for step in trajectory(denoise, shape, schedule, **settings):
         x_0 = step.x_prev
     return x_0
-
-
-@torch.no_grad()
-def invert(denoise: Denoise, x_0: Tensor, schedule: Schedule, steps: int = 25, rounds: int = 3) -> Tensor:
-    """Find the noise from which "ddim" with as many steps draws this picture: walk its steps backwards.
-
-    x_0: (B, C, H, W). rounds: a step needs the prediction at the noisier x_t, not known yet: x_prev is
-    taken for it in the first round, and what came out of the round before in each further one.
-    Returns x_T, shaped as x_0. Raises ValueError as `timesteps`.
-    Sources: Song et al. 2021, section 4.3; Pan et al. 2023 (the rounds).
-    """
-    x_prev, alpha_bar_prev = x_0, 1.0
-    for t in reversed(timesteps(schedule.T, steps)):
-        alpha_bar, x_t = schedule.alpha_bar[t].item(), x_prev
-        for _ in range(rounds):
-            x_0_hat = denoise(x_t, torch.full(x_0.shape[:1], t, device=x_0.device))
-            eps_hat = (x_t - math.sqrt(alpha_bar) * x_0_hat) / math.sqrt(1 - alpha_bar)
-            # x_t = sqrt(a / a_prev) x_prev + (sqrt(1 - a) - sqrt(a (1 - a_prev) / a_prev)) eps, a = alpha_bar
-            # (eq. 13, solved for the noisier of the two)
-            ratio = alpha_bar / alpha_bar_prev
-            kept = math.sqrt(1 - alpha_bar) - math.sqrt(ratio * (1 - alpha_bar_prev))
-            x_t = math.sqrt(ratio) * x_prev + kept * eps_hat
-        x_prev, alpha_bar_prev = x_t, alpha_bar
-    return x_prev
 
 
 def denoiser_of(

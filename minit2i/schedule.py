@@ -13,24 +13,25 @@ Shapes: T timesteps, B batch, C channels, H W height, width.
 import math
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 PREDICTIONS = ("eps", "x_0", "v")
 WEIGHTINGS = ("v", "clipped_v", "none")
+EXACT = {"dtype": torch.float64, "device": "cpu"}  # whatever the caller has made the default
 
 
 class Schedule:
     """Everything that follows from alpha_bar, the share of the picture in the variance of x_t.
 
     Each quantity is (T,) float32, computed in float64: alpha_bar, alpha_bar_prev (that of t-1; 1.0 at the
-    end, where the picture is clean), alpha, beta, snr, log_snr. A timestep `t` is (B,)
-    int64 in 0..T-1, on any device; pictures and noise are (B, C, H, W).
+    end, where the picture is clean), alpha, beta, snr, log_snr. A timestep `t` is (B,) int64 in
+    0..T-1, on any device; pictures and noise are (B, C, H, W).
     """
 
     def __init__(self, alpha_bar: Tensor):
         """alpha_bar: (T,), falling, each strictly between 0 and 1."""
         alpha_bar = alpha_bar.double()
-        alpha_bar_prev = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bar[:-1]])
+        alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
         # alpha_bar_t = alpha_0 alpha_1 ... alpha_t,  alpha_t = 1 - beta_t (Ho et al. 2020, section 2)
         alpha = alpha_bar / alpha_bar_prev
         beta = 1 - alpha
@@ -49,14 +50,14 @@ class Schedule:
 
         Those numbers are for T = 1000; with fewer steps each adds more, so that the end is noise too.
         """
-        beta = 1000 / T * torch.linspace(1e-4, 0.02, T, dtype=torch.float64)
+        beta = 1000 / T * torch.linspace(1e-4, 0.02, T, **EXACT)
         return cls((1 - beta.clamp(max=0.999)).cumprod(0))
 
     @classmethod
     def cosine(cls, T: int = 1000) -> "Schedule":
         """A schedule that destroys the picture more evenly (Nichol & Dhariwal 2021, section 3.2)."""
         # alpha_bar(t) = f(t) / f(0),  f(t) = cos^2((t/T + s) / (1 + s) pi/2),  s = 0.008 (equation 17)
-        time = torch.arange(T + 1, dtype=torch.float64) / T
+        time = torch.arange(T + 1, **EXACT) / T
         f = torch.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
         # f ends at 0, from where no picture could be recovered: the paper keeps beta to 0.999
         beta = (1 - f[1:] / f[:-1]).clamp(max=0.999)
@@ -72,21 +73,19 @@ class Schedule:
         return Schedule(torch.sigmoid(self.log_snr.double() + log_snr_shift))
 
     def random_t(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-        logit_normal: tuple[float, float] | None = None,
+        self, n: int, generator: Generator | None = None, logit_normal: tuple[float, float] | None = None
     ) -> Tensor:
         """Draw n timesteps for training, each of 0..T-1 equally likely. Returns (n,) int64.
 
-        logit_normal: (mean, deviation), to draw those in the middle more often: with a mean above 0 the noisier
-        ones, where it is decided what the picture will show. Source: Esser et al. 2024, section 3.1.
+        logit_normal: (mean, deviation), to draw those in the middle more often: with a mean above 0 the
+        noisier ones, where it is decided what the picture will show. Source: Esser et al. 2024, section 3.1.
         """
         if logit_normal is None:
-            return torch.randint(self.T, (n,), generator=generator)
+            return torch.randint(self.T, (n,), generator=generator, device="cpu")
         mean, deviation = logit_normal
         # t / T = sigmoid(mean + deviation n), n ~ N(0, 1): the logit of t / T is normal
-        share = torch.sigmoid(mean + deviation * torch.randn(n, generator=generator))
+        normal = torch.randn(n, generator=generator, dtype=torch.float32, device="cpu")
+        share = torch.sigmoid(mean + deviation * normal)
         return (self.T * share).long().clamp(max=self.T - 1)
 
     def add_noise(self, x_0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
@@ -95,43 +94,31 @@ class Schedule:
         # x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps (Ho et al. 2020, equation 4)
         return signal * x_0 + noise * eps
 
-    def x_0_from_eps(self, eps: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """The clean picture, if that is the noise in x_t."""
-        signal, noise = self._signal_and_noise(t)
-        # x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t) (Ho et al. 2020, equation 15)
-        return (x_t - noise * eps) / signal
-
-    def v_from(self, x_0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
-        """The velocity, where x_t moves as noise grows: mostly eps when t is small, -x_0 when it is large."""
-        signal, noise = self._signal_and_noise(t)
-        # v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0 (Salimans & Ho 2022, section 4)
-        return signal * eps - noise * x_0
-
-    def x_0_from_v(self, v: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """The clean picture, if that is the velocity at x_t."""
-        signal, noise = self._signal_and_noise(t)
-        # x_0 = sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v (Salimans & Ho 2022, section 4)
-        return signal * x_t - noise * v
-
     def to_x_0(self, kind: str, prediction: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """The clean picture that a prediction of `kind` "eps", "x_0" or "v" means.
+        """The clean picture that a prediction of `kind` "eps", "x_0" or "v" at x_t means.
 
         Raises ValueError for another kind.
         """
         _check("prediction", kind, PREDICTIONS)
+        signal, noise = self._signal_and_noise(t)
         if kind == "eps":
-            return self.x_0_from_eps(prediction, x_t, t)
+            # x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t) (Ho et al. 2020, equation 15)
+            return (x_t - noise * prediction) / signal
         if kind == "v":
-            return self.x_0_from_v(prediction, x_t, t)
+            # x_0 = sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v (Salimans & Ho 2022, section 4)
+            return signal * x_t - noise * prediction
         return prediction
 
     def target(self, kind: str, x_0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """What a denoiser that predicts `kind` "eps", "x_0" or "v" should answer to add_noise(x_0, eps, t).
 
+        The velocity v is where x_t moves as noise grows: mostly eps when t is small, -x_0 when it is large.
         Raises ValueError for another kind.
         """
         _check("prediction", kind, PREDICTIONS)
-        return {"eps": eps, "x_0": x_0, "v": self.v_from(x_0, eps, t)}[kind]
+        signal, noise = self._signal_and_noise(t)
+        # v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0 (Salimans & Ho 2022, section 4)
+        return {"eps": eps, "x_0": x_0, "v": signal * eps - noise * x_0}[kind]
 
     def loss_weight(self, t: Tensor, prediction: str, weighting: str) -> Tensor:
         """What to multiply the squared error of a prediction, "eps", "x_0" or "v", by. Returns (B,).

@@ -1,5 +1,5 @@
-"""The parts put together: CLIP reads the words, the denoiser samples latents, the decoder makes a small picture of
-them, the upscaler a large one.
+"""The parts put together: CLIP reads the words, the denoiser samples latents, the decoder turns them into a
+small picture, the upscaler makes that large.
 
 All drawing goes through `TextToImage.steps`: one picture, a film of how it came about, an exam of thousands.
 
@@ -41,12 +41,9 @@ class TextToImage:
         upscaler: Upscaler | None = None,
         card: dict | None = None,
     ):
-        """autoencoder: that of the latents that the denoiser works on; None if it works on pixels.
-
-        card: the denoiser's. Its `words` are those of its training; others are named in a warning. It also
-        names two functions of the world that it draws: `random_layouts`, where a layout comes from when
-        nobody gives one, and `suggest_words`, what to say instead of an unknown word.
-        """
+        """autoencoder: that of the latents that the denoiser works on; None if it works on pixels. card: the
+        denoiser's, which holds the `words` of its training and names two functions of the world that it
+        draws: `random_layouts`, for who gives none, and `suggest_words`, instead of an unknown one."""
         self.clip, self.tokenizer, self.denoiser = clip, tokenizer, denoiser
         self.autoencoder, self.upscaler, self.card = autoencoder, upscaler, card or {}
         self.schedule = denoiser.config.schedule
@@ -54,8 +51,8 @@ class TextToImage:
 
     @classmethod
     def load(cls, folder: str | Path = WEIGHTS, denoiser: str = "denoiser") -> "TextToImage":
-        """Load weights from `folder`, and what is not there from the pretrained ones. A denoiser goes with the
-        CLIP and the autoencoder beside it, so a pretrained one with the pretrained ones.
+        """Load weights from `folder`, and what is not there from the pretrained ones. A denoiser goes with
+        the CLIP and the autoencoder beside it, so a pretrained one with the pretrained ones.
 
         denoiser: "denoiser" (scenes) or "denoiser-fashion" (28x28 clothes in a 32x32 picture, not enlarged).
         Raises InputError if weights are missing, damaged, or do not belong together.
@@ -75,25 +72,21 @@ class TextToImage:
         return other
 
     def _from_world(self, name: str) -> Callable | None:
-        """The function of this name in the module that the card says: no other can be called by a card."""
+        """The function of this name in the module that the card says: a card can have no other called."""
         named = self.card.get(name)
         if named is not None and not re.fullmatch(rf"[a-z_.]+:{name}", str(named)):
-            raise InputError(f"the card of the denoiser names no {name}: {named}")
+            raise InputError(f"the denoiser's card names no {name}, but {named!r}")
         return named and resolve(named)
 
     # ---- Words ----
 
-    def unknown_words(self, prompt: str) -> dict[str, list[str]]:
-        """The words of a prompt that training never saw, each with known ones to say instead (maybe none)."""
-        known, suggest = set(self.card.get("words", words_of(prompt))), self._from_world("suggest_words")
-        unknown = [word for word in dict.fromkeys(words_of(prompt)) if word.isalnum() and word not in known]
-        return {word: suggest(prompt, word) if suggest else [] for word in unknown}
-
     def warn_of_unknown_words(self, prompts: list[str]) -> None:
-        """A warning for each word of the prompts that training never saw."""
+        """A warning for each word of the prompts that training never saw, with known ones to say instead."""
+        suggest = self._from_world("suggest_words")
         for prompt in dict.fromkeys(prompts):
-            for word, near in self.unknown_words(prompt).items():
-                hint = f"; known are: {', '.join(near)}" if near else ""
+            words = [word for word in dict.fromkeys(words_of(prompt)) if word.isalnum()]
+            for word in sorted(set(words) - set(self.card.get("words", words))):
+                hint = f"; known are: {', '.join(suggest(prompt, word))}" if suggest else ""
                 warn(f"the word {word!r} never occurred in training{hint}")
 
     @torch.no_grad()
@@ -102,14 +95,13 @@ class TextToImage:
         return self.clip.text(self.tokenizer(captions).to(device_of(self.clip)))
 
     def layouts(self, prompts: list[str], seed: int, style: str | None = None, first: int = 0) -> Tensor:
-        """Style, place and size for each prompt, (B, layout), as it or the caller says, else by chance.
-
-        first: as in `SamplerSettings`. Raises InputError for another style, or a denoiser without layouts.
-        """
+        """Style, place and size, (B, layout), as caller or prompt say, else by chance. Raises InputError for
+        another style, or a denoiser without layouts."""
         random_layouts = self._from_world("random_layouts")
         if random_layouts is None:
             raise InputError("this denoiser knows no layouts and no styles")
-        return torch.tensor(random_layouts(prompts, seed, style, first), dtype=torch.float32)
+        layouts = random_layouts(prompts, seed, style, first)
+        return torch.tensor(layouts, dtype=torch.float32, device="cpu")
 
     # ---- Drawing ----
 
@@ -125,11 +117,11 @@ class TextToImage:
     ) -> Iterator[Step]:
         """Sample one small picture a prompt and yield each step, (B, Z, H, H); `decode` makes it visible.
 
-        style: a style of art, by chance if not given, as place and size are. layout: all three, (B, layout),
-        for a denoiser that has one. wrap_denoiser: is given the denoiser, words and guidance included, and
-        returns the one to sample with. conditioning: what else the network is given, by name. settings: those
-        of `SamplerSettings`; sampler "dpm_solver" and 20 steps if not given.
-        Raises InputError for another style, or one beside a layout, and ValueError for bad settings, at once.
+        style: of art, by chance if not given, as place and size are. layout: all three, (B, layout), for a
+        denoiser that has one. wrap_denoiser: is given the denoiser, words and guidance included, and returns
+        the one to sample with. conditioning: what else the network is given, by name. settings: those of
+        `SamplerSettings`, but "dpm_solver" and 20 steps if not given.
+        Raises, at once, InputError for another style, or one beside a layout, ValueError for bad settings.
         Warns of words that training never saw.
         """
         self.warn_of_unknown_words(prompts)
@@ -198,4 +190,6 @@ class TextToImage:
         pictures = pictures.view(len(wanted), best_of, -1)  # (B, best_of, E)
         texts = self.clip.embed_texts(self.tokenizer(wanted).to(device_of(self.clip)))  # (B, E)
         best = (pictures * texts[:, None]).sum(-1).argmax(dim=1)  # (B,)
-        return small.view(len(wanted), best_of, *small.shape[1:])[torch.arange(len(wanted)), best]
+        return small.view(len(wanted), best_of, *small.shape[1:])[
+            torch.arange(len(wanted), device=small.device), best
+        ]

@@ -117,7 +117,8 @@ class Tokenizer:
         """(B,) texts -> (B, L) int64, padded to the longest."""
         rows = [self.encode(text) for text in texts]
         longest = max(map(len, rows))
-        return torch.tensor([row + [self.padding] * (longest - len(row)) for row in rows])
+        padded = [row + [self.padding] * (longest - len(row)) for row in rows]
+        return torch.tensor(padded, device="cpu")
 
     def text_of(self, token: int) -> str:
         """What one id stands for; a word's end is shown as a middle dot."""

@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from .muon import Muon, matrices
-from .utils import InputError, device_of, half_bits, write_file
+from .utils import InputError, device_of, write_file
 
 
 class Training:
@@ -72,9 +72,10 @@ class Training:
         for mean, now in zip(self.average.buffers(), self.model.buffers(), strict=True):
             mean.copy_(now)
 
-    def save(self, path: str | Path) -> None:
-        """Write a checkpoint, whole or not at all."""
+    def save(self, path: str | Path, about: dict | None = None) -> None:
+        """Write a checkpoint, whole or not at all. about: what it is made from, see `about_checkpoint`."""
         state = {
+            "about": about or {},
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
@@ -99,6 +100,23 @@ class Training:
             self.step, self.seconds = state["step"], state["seconds"]
         except Exception as error:  # whatever a foreign or broken file makes of itself
             raise InputError(f"{path} is no checkpoint of this network") from error
+
+
+def half_bits(on: torch.device) -> bool:
+    """Whether this device multiplies numbers of 16 bits (bfloat16) faster than those of 32.
+
+    So do GPUs, and the CPUs of servers and of some laptops, by instructions of their own.
+    """
+    return on.type == "cuda" or (on.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False))
+
+
+def about_checkpoint(path: str | Path) -> dict:
+    """The step of a checkpoint and what was noted of it. Raises InputError if it is none."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return {**state.get("about", {}), "step": state["step"]}
+    except Exception as error:  # as above
+        raise InputError(f"{path} is no checkpoint") from error
 
 
 def learning_rate(progress: float, step: int, warm_up: int = 100) -> float:

@@ -1,9 +1,9 @@
 """The denoiser: a U-Net that looks at a noisy picture, the time and the words, and says what the picture was.
 
-A picture enters through `pixel_unshuffle`: each 2x2 square of pixels becomes one position with 12 channels, so
-that the network works at 32x32, 16x16 and 8x8, where a CPU is fast. At the lowest resolution attention mixes
-positions and words. At the end the picture returns to full size, and two small convolutions there smooth the
-seams.
+A picture enters through `pixel_unshuffle`: each 2x2 square of pixels becomes one position with 12 channels,
+so that the network works at 32x32, 16x16 and 8x8, where a CPU is fast. At the lowest resolution attention
+mixes positions and words. At the end the picture returns to full size, where two small convolutions smooth
+the seams.
 Papers: Ronneberger et al. 2015 (U-Net), Ho et al. 2020 (DDPM), Rombach et al. 2022 (text by attention).
 
 Shapes: B batch, C channels, H W height and width, L text tokens, D width of a text token, E embedding.
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .clip import Text
-from .layers import WAVES, Attention, AttentionHook, ResidualBlock, frame_waves, timestep_embedding
+from .layers import WAVES, Attention, AttentionHook, ResidualBlock, frame_waves, timestep_embedding, zeroed
 from .schedule import Schedule
 
 
@@ -114,23 +114,12 @@ class DownBlock(nn.Module):
 class UpBlock(nn.Module):
     """One resolution on the way up: residual blocks that see the skips, then (but for the last) double it."""
 
-    def __init__(
-        self,
-        config: UNetConfig,
-        channels_in: int,
-        skips: list[int],
-        channels: int,
-        upsample: bool,
-        attend: bool,
-    ):
-        """skips: how many channels each skip has, in the order of use."""
+    def __init__(self, config: UNetConfig, inputs: list[int], channels: int, upsample: bool, attend: bool):
+        """inputs: how many channels each residual block sees, its skip included."""
         super().__init__()
-        self.residuals = nn.ModuleList(
-            ResidualBlock(below + skip, channels, config.embedding)
-            for below, skip in zip([channels_in] + [channels] * config.blocks, skips, strict=True)
-        )
+        self.residuals = nn.ModuleList(ResidualBlock(n, channels, config.embedding) for n in inputs)
         self.attentions = nn.ModuleList(
-            TextAttention(channels, config.heads, config.text_width) for _ in range(len(skips) * attend)
+            TextAttention(channels, config.heads, config.text_width) for _ in range(len(inputs) * attend)
         )
         self.upsample = nn.Upsample(scale_factor=2) if upsample else None
 
@@ -160,10 +149,8 @@ class UNet(nn.Module):
         self.conv_in = nn.Conv2d(config.channels * patch**2, widths[0], 3, padding=1)
         self.frame = nn.Conv2d(4 * WAVES, widths[0], 1) if config.layout else None
         self.inpaint_cond = None
-        if config.inpaint_cond:  # at the start it changes nothing: a trained denoiser goes on as it was
-            self.inpaint_cond = nn.Conv2d(config.inpaint_cond * patch**2, widths[0], 3, padding=1)
-            nn.init.zeros_(self.inpaint_cond.weight)
-            nn.init.zeros_(self.inpaint_cond.bias)
+        if config.inpaint_cond:  # zero at first: a trained denoiser goes on as it was
+            self.inpaint_cond = zeroed(nn.Conv2d(config.inpaint_cond * patch**2, widths[0], 3, padding=1))
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         lowest = len(widths) - 1
         skips = [widths[0]]  # channels of each skip, in the order in which the way down makes them
@@ -173,9 +160,9 @@ class UNet(nn.Module):
             skips += [width] * (config.blocks + (level > 0))
         self.middle = ResidualBlock(widths[-1], widths[-1], E)
         for level, width in reversed(list(enumerate(widths))):
-            below = widths[min(lowest, level + 1)]
-            wanted = [skips.pop() for _ in range(config.blocks + 1)]
-            self.up.append(UpBlock(config, below, wanted, width, upsample=level > 0, attend=level == lowest))
+            below = [widths[min(lowest, level + 1)], *[width] * config.blocks]
+            seen = [channels + skips.pop() for channels in below]
+            self.up.append(UpBlock(config, seen, width, upsample=level > 0, attend=level == lowest))
 
         full = config.exit_channels
         self.to_pixels = nn.Sequential(
@@ -184,10 +171,8 @@ class UNet(nn.Module):
         self.conv_out = nn.Sequential(
             nn.Conv2d(full + config.channels, full, 3, padding=1),
             nn.SiLU(),
-            nn.Conv2d(full, config.channels, 3, padding=1),
+            zeroed(nn.Conv2d(full, config.channels, 3, padding=1)),
         )
-        nn.init.zeros_(self.conv_out[-1].weight)
-        nn.init.zeros_(self.conv_out[-1].bias)
 
     def forward(
         self,
@@ -223,19 +208,15 @@ class UNet(nn.Module):
         return F.silu(embedding)
 
     def enter(
-        self,
-        x_t: Tensor,
-        layout: Tensor | None,
-        inpaint_cond: Tensor | None = None,
-        angle: Tensor | None = None,
+        self, x_t: Tensor, layout: Tensor | None, known: Tensor | None = None, angle: Tensor | None = None
     ) -> Tensor:
         """What the first block works on, (B, widths[0], H/patch, W/patch): the noisy picture, where its
         positions are in the frame, and what is known of it. angle: see `frame_waves`."""
         x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))
         if layout is not None:
             x = x + self.frame(frame_waves(layout[:, -3:], *x.shape[2:], angle))
-        if inpaint_cond is not None:
-            x = x + self.inpaint_cond(F.pixel_unshuffle(inpaint_cond, self.config.patch))
+        if known is not None:
+            x = x + self.inpaint_cond(F.pixel_unshuffle(known, self.config.patch))
         return x
 
     def encode(self, x: Tensor, inputs: BlockInputs) -> tuple[Tensor, list[Tensor]]:

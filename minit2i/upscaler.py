@@ -17,6 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .images import to_uint8
+from .layers import zeroed
+from .utils import progress
+
 
 @dataclass(frozen=True)
 class UpscalerConfig:
@@ -56,10 +60,8 @@ class Upscaler(nn.Module):
         self.config = config
         self.head = nn.Conv2d(3, config.width, 3, padding=1)
         self.blocks = nn.Sequential(*[EDSRBlock(config.width) for _ in range(config.blocks)])
-        self.tail = nn.Conv2d(config.width, 3 * config.scale**2, 3, padding=1)
         # With a correction of zero an untrained network is bicubic, so training can only add to it.
-        nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(self.tail.bias)
+        self.tail = zeroed(nn.Conv2d(config.width, 3 * config.scale**2, 3, padding=1))
 
     @property
     def reach(self) -> int:
@@ -82,25 +84,25 @@ class Upscaler(nn.Module):
 
 
 @torch.no_grad()
-def upscale(model: Upscaler, x: Tensor, tile: int = 128) -> Tensor:
-    """Enlarge a picture of any size; beyond 512 pixels a side, tile by tile so that memory stays small.
+def upscale(model: Upscaler, x: Tensor, tile: int = 256, eight_bits: bool = False, desc: str = "") -> Tensor:
+    """Enlarge a picture of any size, tile by tile so that memory stays small.
 
     Each tile is enlarged together with a margin as wide as the network can see, and the margin is cut off
     again. So no output pixel can tell that there are tiles, and there are no seams.
 
-    x: (B, 3, H, W) in [-1, 1]. Returns (B, 3, S*H, S*W) in [-1, 1].
+    x: (B, 3, H, W) in [-1, 1]. Returns (B, 3, S*H, S*W) in [-1, 1]; with eight_bits uint8, which takes a
+    quarter of the memory. desc: what to write beside a progress bar.
     """
-    _, _, height, width = x.shape
-    if max(height, width) <= 512:
-        return model(x).clamp(-1, 1)
-    scale, margin = model.config.scale, model.reach
-    large = x.new_empty(len(x), 3, scale * height, scale * width)
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            bottom, right = min(top + tile, height), min(left + tile, width)
-            above, before = min(top, margin), min(left, margin)  # no margin beyond the picture's edge
-            enlarged = model(x[:, :, top - above : bottom + margin, left - before : right + margin])
-            inside = enlarged[:, :, scale * above :, scale * before :]
-            inside = inside[:, :, : scale * (bottom - top), : scale * (right - left)]
-            large[:, :, scale * top : scale * bottom, scale * left : scale * right] = inside
-    return large.clamp(-1, 1)
+    (height, width), scale, margin = x.shape[-2:], model.config.scale, model.reach
+    dtype = torch.uint8 if eight_bits else x.dtype
+    large = torch.empty(len(x), 3, scale * height, scale * width, dtype=dtype, device=x.device)
+    corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
+    for top, left in progress(corners, desc):
+        bottom, right = min(top + tile, height), min(left + tile, width)
+        above, before = min(top, margin), min(left, margin)  # no margin beyond the picture's edge
+        enlarged = model(x[:, :, top - above : bottom + margin, left - before : right + margin])
+        inside = enlarged[:, :, scale * above :, scale * before :]
+        inside = inside[:, :, : scale * (bottom - top), : scale * (right - left)].clamp(-1, 1)
+        inside = to_uint8(inside) if eight_bits else inside
+        large[:, :, scale * top : scale * bottom, scale * left : scale * right] = inside
+    return large

@@ -34,13 +34,13 @@ def warn(message: str) -> None:
 
 
 def resolve(name: str) -> Any:
-    """What "module:name" stands for in this package: "unet:UNet". Imported only now, so nobody waits for it."""
+    """What "module:name" stands for in this package, such as "unet:UNet", imported only now."""
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(f"minit2i.{module}"), attribute)
 
 
 def need(module: str) -> Any:
-    """A library that drawing does without, imported now. Raises InputError, with the mend, if it is not here."""
+    """A library that drawing does without, imported now. Raises InputError if it is not here."""
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -122,34 +122,22 @@ def device_of(model: torch.nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def half_bits(on: torch.device) -> bool:
-    """Whether this device multiplies numbers of 16 bits (bfloat16) faster than those of 32.
-
-    So do GPUs, and the CPUs of servers and of some laptops, by instructions of their own.
-    """
-    import torch
-
-    return on.type == "cuda" or (on.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False))
-
-
 def in_batches(
     function: Callable[..., torch.Tensor], items: torch.Tensor | Sequence, size: int = 256, desc: str = ""
 ) -> torch.Tensor:
     """Apply a function to `size` items at a time, so that memory stays small, and join the results.
 
-    items: a tensor (N, ...) or a list of N. desc: what to write beside a progress bar, on a terminal; without
-    it there is none. Returns (N, ...), or whatever `function` makes of each part, joined along axis 0.
+    items: a tensor (N, ...) or a list of N. desc: what to write beside a progress bar.
+    Returns (N, ...), or whatever `function` makes of each part, joined along axis 0.
     """
     import torch
 
-    starts = range(0, len(items), size)
-    if desc and len(starts) > 1:
-        starts = progress(starts, f"{desc}, {size} at a time")
+    starts = progress(range(0, len(items), size), desc and f"{desc}, {size} at a time")
     return torch.cat([function(items[i : i + size]) for i in starts])
 
 
 def progress(items, desc: str, **options):
-    """Items under a progress bar that appears after a second, on a terminal only, and wipes itself out."""
+    """Items under a progress bar, which shows after a second, on a terminal only; none without `desc`."""
     from tqdm import tqdm
 
-    return tqdm(items, desc, leave=False, delay=1, disable=None, **options)
+    return tqdm(items, desc, leave=False, delay=1, disable=None if desc else True, **options)

@@ -56,7 +56,7 @@ def test_it_learns_to_give_back_what_it_sees():
     def batch_loss(model, generator):
         return reconstruction_loss(model.decode(noised(model.encode(x), 0.1, generator)), x)
 
-    losses = [loss for _, loss in fit(training, batch_loss, steps=150)]
+    losses = [loss for _, loss in fit(training, batch_loss, steps=100)]
     assert sum(losses[-10:]) < 0.4 * sum(losses[:10])
     with torch.no_grad():
         model = training.average.eval()

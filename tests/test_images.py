@@ -4,14 +4,16 @@ import contextlib
 import io
 import os
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
-from minit2i.images import open_image, save_image, to_pil, to_tensor
+from minit2i.images import open_image, read_image, save_image, to_pil, to_tensor, to_uint8
 from minit2i.utils import InputError
 
 
@@ -236,3 +238,36 @@ def test_a_failed_save_leaves_the_old_file_and_no_half_of_the_new(tmp_path):
         save_image(Failing(), path)
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_colours_of_another_profile_become_srgb(tmp_path):
+    """A profile in which red and blue are swapped: read as sRGB the two change places."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"tXYZ").replace(b"bXYZ", b"rXYZ").replace(b"tXYZ", b"bXYZ")
+    swapped = swapped.replace("sRGB".encode("utf-16-be"), "wRGB".encode("utf-16-be"))
+    red = Image.new("RGB", (4, 4), (250, 20, 20))
+    same = (250, 20, 20)
+    for profile, seen in ((srgb, same), (swapped, (20, 20, 250)), (b"broken", same), (None, same)):
+        red.save(tmp_path / "red.png", icc_profile=profile)
+        got = open_image(tmp_path / "red.png").getpixel((1, 1))
+        assert max(abs(a - b) for a, b in zip(got, seen, strict=True)) <= 4, profile
+
+
+def test_reading_in_threads_leaves_warnings_as_they_were(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (200, 200), "red").save(path)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(open_image, [path] * 200))
+    assert warnings.filters == before
+
+
+def test_transparency_can_be_kept(tmp_path):
+    Image.new("RGBA", (2, 2), (9, 9, 9, 51)).save(tmp_path / "rgba.png")
+    assert read_image(tmp_path / "rgba.png").getpixel((0, 0)) == (9, 9, 9, 51)
+
+
+def test_eight_bits_are_pictures_as_they_are():
+    x = torch.rand(2, 3, 5, 4, generator=torch.Generator().manual_seed(0)) * 2.4 - 1.2
+    for picture, same in zip(to_pil(x), to_pil(to_uint8(x)), strict=True):
+        assert picture.tobytes() == same.tobytes()

@@ -1,17 +1,17 @@
 """Prompt to picture: sizes, seeds, batches, films, choosing the best, and what the shipped weights draw."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
 from minit2i.autoencoder import Autoencoder, AutoencoderConfig
-from minit2i.checkpoint import load_model, read_card
+from minit2i.checkpoint import NETWORKS, load_model, read_card
 from minit2i.evaluate.judge import verdicts
 from minit2i.images import to_pil
 from minit2i.text2image import TextToImage
-from minit2i.train.run import RECIPES
 from minit2i.unet import UNet, UNetConfig
 from minit2i.utils import WEIGHTS, InputError
 from minit2i.world import scenes
@@ -23,6 +23,12 @@ CAT = "a cat wearing a blue baseball cap"
 @pytest.fixture(scope="module")
 def tiny(tiny_weights):
     return TextToImage.load(tiny_weights)
+
+
+def warnings_for(t2i: TextToImage, prompt: str) -> list[str]:
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        t2i.warn_of_unknown_words([prompt])
+    return [str(warning.message) for warning in caught]
 
 
 def pixels(picture) -> np.ndarray:
@@ -67,11 +73,11 @@ def latent(tiny):
             torch.nn.init.normal_(parameter, std=0.1)
     config = AutoencoderConfig(width=16, encoder_blocks=1, decoder_blocks=1, exit_channels=8)
     return TextToImage(
-        tiny.clip, tiny.tokenizer, denoiser.eval(), tiny.upscaler, autoencoder=Autoencoder(config).eval()
+        tiny.clip, tiny.tokenizer, denoiser.eval(), Autoencoder(config).eval(), tiny.upscaler, tiny.card
     )
 
 
-def test_a_denoiser_of_latents_dreams_there_and_draws_pictures(latent):
+def test_a_denoiser_of_latents_samples_them_and_draws_pictures(latent):
     film = list(latent.steps([CAT, "a dog"], steps=3))
     assert film[0].x_t.shape == film[-1].x_prev.shape == (2, 8, 16, 16)
     drawn = latent.draw([CAT, "a dog"], steps=3)
@@ -101,7 +107,40 @@ def test_the_style_is_what_the_caller_says_or_else_the_prompt_or_else_chance(lat
     one, other = (latent.draw([CAT], steps=2, style=name) for name in ("noto", "fluent"))
     assert not torch.equal(one, other)
     with pytest.raises(InputError, match="style must be one of noto, fluent, twemoji, not 'cubist'"):
-        latent.draw([CAT], style="cubist")
+        latent.steps([CAT], style="cubist")  # at once, and not when the first step is drawn
+    with pytest.raises(InputError, match="a layout says the style"):
+        latent.steps([CAT], style="noto", layout=latent.layouts([CAT], 0))
+
+
+def test_without_a_world_there_are_no_layouts_and_no_styles(latent):
+    plain = TextToImage(latent.clip, latent.tokenizer, latent.denoiser, latent.autoencoder)
+    with pytest.raises(InputError, match="knows no layouts and no styles"):
+        plain.steps([CAT])
+
+
+def test_one_of_many_can_be_drawn_again(latent):
+    third = latent.draw([CAT] * 4, steps=2, seed=5)[2:3]
+    assert (latent.draw([CAT], steps=2, seed=5, first=2) - third).abs().max() < 1e-4
+
+
+def test_another_denoiser_takes_over_all_else(latent):
+    other = UNet(latent.denoiser.config).eval()
+    taken = latent.with_denoiser(other, words={"spinning"})
+    assert taken.denoiser is other and taken.autoencoder is latent.autoencoder
+    assert not warnings_for(taken, "a spinning cat") and warnings_for(latent, "a spinning cat")
+    assert not torch.equal(taken.draw([CAT], steps=2), latent.draw([CAT], steps=2))
+
+
+def test_four_threads_draw_what_one_draws(latent):
+    def draw(seed: int) -> torch.Tensor:
+        return latent.draw(
+            [CAT], seed=seed, steps=3, conditioning={"attention_hook": lambda weights: weights**2}
+        )
+
+    one_after_the_other = [draw(seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        for drawn, expected in zip(threads.map(draw, range(8)), one_after_the_other, strict=True):
+            assert torch.equal(drawn, expected)
 
 
 def test_best_of_keeps_what_clip_likes_most(tiny):
@@ -114,7 +153,10 @@ def test_best_of_keeps_what_clip_likes_most(tiny):
 
 
 def test_unknown_words_are_named_with_their_neighbours(tiny):
-    assert tiny.unknown_words("a catt wearing a zzz cap, 🎩") == {"catt": ["cat"], "zzz": []}
+    assert warnings_for(tiny, "a catt wearing a zzz, 🎩") == [
+        "the word 'catt' never occurred in training; known are: cat",
+        f"the word 'zzz' never occurred in training; known are: {', '.join(scenes.HEADWEAR)}",
+    ]
     with pytest.warns(UserWarning, match="'catt' never occurred.*cat"):
         tiny("a catt", steps=1, size=64)
     with warnings.catch_warnings():
@@ -133,7 +175,7 @@ def test_impossible_wishes_are_refused_in_one_line(tiny):
 def test_the_shipped_weights_fit_in_40_megabytes():
     files = list(WEIGHTS.rglob("*.safetensors"))
     # The one of pixels is trained by lessons and benches only, to compare with
-    assert {file.stem for file in files} == set(RECIPES) - {"denoiser-pixels"}
+    assert {file.stem for file in files} == set(NETWORKS) - {"tokenizer", "denoiser-pixels"}
     assert sum(file.stat().st_size for file in files) <= 40e6
     for file in files:
         card = read_card(file)

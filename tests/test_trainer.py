@@ -1,10 +1,8 @@
 """The training loop: it resumes bit for bit, survives being killed, and damages no checkpoint."""
 
-import multiprocessing
-import random
-import signal
+import subprocess
+import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,11 +12,17 @@ from torch.testing import assert_close
 from minit2i.trainer import Training, fit, learning_rate
 from minit2i.utils import InputError
 
+KILLING = """
+import multiprocessing, random, signal, sys, time
+import torch
+from torch import nn
+from minit2i.trainer import Training, fit
 
-def train_to_the_end(checkpoint: Path, started) -> None:
-    """Runs in a process of its own, to be killed: a network wide enough for Muon, saved at every third
-    step."""
-    torch.set_num_threads(1)
+torch.set_num_threads(1)  # so that this process may be forked
+Training(nn.Linear(2, 2))  # imports what optimisers need, once for all forks
+
+def train(checkpoint, started):
+    # wide enough for Muon, saved at every third step
     torch.manual_seed(0)
     training = Training(nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 16)), lr=1e-2, seed=5)
     if checkpoint.exists():
@@ -29,45 +33,44 @@ def train_to_the_end(checkpoint: Path, started) -> None:
         return (model(x) - x.flip(1)).square().mean()
 
     started.set()
-    for step, _ in fit(training, loss, steps=400):
+    for step, _ in fit(training, loss, steps=90):
         if step % 3 == 0:
             training.save(checkpoint)
     training.save(checkpoint)
 
+def start(name):
+    started = context.Event()
+    process = context.Process(target=train, args=(folder / name, started))
+    process.start()
+    assert started.wait(60)
+    return process
+
+from pathlib import Path
+folder, context = Path(sys.argv[1]), multiprocessing.get_context("fork")
+rng, kills = random.Random(0), 0
+while kills < 20:
+    process = start("killed.pt")
+    time.sleep(rng.uniform(0, 0.05))
+    process.kill()
+    process.join()
+    kills += process.exitcode == -signal.SIGKILL
+    if process.exitcode == 0:  # it was quicker than the kill: begin again with a fresh run
+        (folder / "killed.pt").unlink()
+for name in ("whole.pt", "killed.pt"):
+    process = start(name)
+    process.join()
+    assert process.exitcode == 0
+"""
+
 
 def test_killed_twenty_times_it_ends_as_if_never_interrupted(tmp_path):
-    # A server that has torch in memory forks the processes, so that starting one takes no seconds.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "minit2i.training.loop"])
-
-    def start(name: str):
-        started = context.Event()
-        process = context.Process(target=train_to_the_end, args=(tmp_path / name, started))
-        process.start()
-        assert started.wait(60)
-        return process
-
-    def finish(name: str) -> dict:
-        process = start(name)
-        process.join()
-        assert process.exitcode == 0
-        return torch.load(tmp_path / name, weights_only=True)
-
-    rng, kills = random.Random(0), 0
-    while kills < 20:
-        process = start("killed.pt")
-        time.sleep(rng.uniform(0, 0.05))
-        process.kill()
-        process.join()
-        kills += process.exitcode == -signal.SIGKILL
-        if process.exitcode == 0:  # it was quicker than the kill: begin again with a fresh run
-            (tmp_path / "killed.pt").unlink()
-    whole, killed = finish("whole.pt"), finish("killed.pt")
+    subprocess.run([sys.executable, "-c", KILLING, tmp_path], check=True)
+    whole, killed = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("whole", "killed"))
     for part in ("model", "average"):
         for name, tensor in whole[part].items():
             assert torch.equal(tensor, killed[part][name]), name
     assert torch.equal(whole["generator"], killed["generator"])
-    assert whole["step"] == killed["step"] == 400
+    assert whole["step"] == killed["step"] == 90
 
 
 def linear() -> Training:
@@ -109,7 +112,7 @@ def test_it_must_be_said_how_long():
 def test_products_may_take_half_the_bits_and_weights_do_not(monkeypatch):
     ends = []
     for half, kind in ((False, torch.float32), (True, torch.bfloat16)):
-        monkeypatch.setattr("minit2i.training.loop.half_bits", lambda on, half=half: half)
+        monkeypatch.setattr("minit2i.trainer.half_bits", lambda on, half=half: half)
         torch.manual_seed(0)
         training, kinds = linear(), set()
 

@@ -56,6 +56,13 @@ def test_bicubic_is_what_pil_computes(size):
     assert_close(ours, expected, atol=2, rtol=0)  # PIL rounds to whole grey levels after each pass
 
 
+def test_eight_bits_are_the_same_picture_in_a_quarter_of_the_memory():
+    model, x = small_random_upscaler(), random_pictures(1, 3, 40, 530)
+    large, small = upscale(model, x), upscale(model, x, tile=64, eight_bits=True)
+    assert small.dtype == torch.uint8 and small.shape == large.shape
+    assert (to_float(small) - large).abs().max() <= 1 / 127.5
+
+
 def test_the_default_is_small():
     assert sum(p.numel() for p in Upscaler().parameters()) <= 400_000
 

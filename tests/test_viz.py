@@ -91,6 +91,17 @@ def test_each_picture_of_a_score_table_stands_above_its_column():
     assert middle(BLUE) > middle(RED) + 40
 
 
-def test_a_loss_curve_is_drawn():
-    curve = viz.loss_curve([1.0, 0.5, 0.25], "falling")
-    assert curve.getextrema()[0] == (0, 255)
+def test_a_loss_curve_falls_where_the_loss_does():
+    orange = tuple(int(viz.ORANGE[i : i + 2], 16) for i in (1, 3, 5))
+
+    def heights(losses: list[float]) -> np.ndarray:
+        """How far below the top the running mean is drawn, from left to right; the legend lies above it."""
+        rows, columns = np.where((np.asarray(viz.loss_curve(losses)) == orange).all(axis=2))
+        under = np.array([rows[columns == column].max() for column in np.unique(columns)])
+        return under[60:]  # what lies to the left may be the legend
+
+    falling, rising = heights([1.0, 0.5, 0.25, 0.125]), heights([0.125, 0.25, 0.5, 1.0])
+    assert len(falling) > 100 and (np.diff(falling) >= 0).all() and falling[-1] > falling[0] + 30
+    assert len(rising) > 100 and rising[-1] < rising[0] - 30
+    nothing = np.asarray(viz.loss_curve([float("nan")] * 4))
+    assert (nothing == orange).all(axis=2).sum() < 100  # nothing but the line in the legend

@@ -1,78 +1,181 @@
 """What each command of `minit2i` does: `run_NAME` is given the arguments that parser.py understood.
 
 Each looks at its files before it computes, so that a mistake is found in a second and not after an hour.
+First comes what they share, then the commands, in the order of `minit2i --help`.
 """
 
+import contextlib
 import hashlib
+import itertools
 import json
 import os
+import shlex
 import sys
-import warnings
+import tempfile
 from pathlib import Path
 
 import torch
-from PIL import ImageOps
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 
 from minit2i import viz
 from minit2i.autoencoder import false_colours
-from minit2i.checkpoint import fingerprint, load_model, load_tokenizer
+from minit2i.checkpoint import NETWORKS, fingerprint, load_model, load_tokenizer
 from minit2i.clip import Matcher
+from minit2i.describe.chat import HELP, Chat, Turn, is_goodbye, plainly
+from minit2i.edit import any_size
 from minit2i.edit.compositing import SIDE, Letterbox
-from minit2i.images import MAX_PIXELS, as_rgb, open_image, to_pil, to_tensor
-from minit2i.samplers import Step
-from minit2i.sketch.sketcher import Sketcher
+from minit2i.edit.editor import Editor
+from minit2i.images import FORMATS, MAX_PIXELS, as_rgb, open_image, read_image, save_image, to_pil, to_tensor
+from minit2i.sketch.sketcher import Sketcher, on_paper
 from minit2i.text2image import TextToImage
-from minit2i.tokenizer import words_of
+from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.train.recipe import RunSettings, recipe_for, run
+from minit2i.train.tokenizer import train_tokenizer
 from minit2i.upscaler import upscale
-from minit2i.utils import InputError, data_file, device_of
+from minit2i.utils import InputError, data_file, device, device_of, need, progress, warn, write_file
+from minit2i.video.animator import Animator
+from minit2i.world import datasets
 
-from .shared import check_output, pictures_in, save, say_device, settings, shorten, show
+from . import say
+from .parser import build_parser, version
 
 
-def run_generate(args) -> None:
-    out = check_output(args.out)
-    outs = [out] if args.n == 1 else [out.with_stem(f"{out.stem}-{i + 1}") for i in range(args.n)]
-    if args.n * args.best_of > 256:  # all are drawn at once
-        raise InputError("-n times --best-of must be at most 256")
-    if args.film:
-        film_out = check_output(args.film, endings=(".gif", ".webp"))
-        strip_out = check_output(film_out.with_suffix(".png"))
-        if args.n * args.best_of > 1:
-            raise InputError("--film shows how one picture is drawn: leave out -n and --best-of")
-        if out in (film_out, strip_out):
-            raise InputError(
-                f"--film writes {film_out} and {strip_out}: name the picture differently with -o"
-            )
-    t2i = TextToImage.load(args.weights)
-    prompt = conditioning(args.prompt, t2i)
-    settings = {
-        "seed": args.seed, "steps": args.steps, "guidance_scale": args.guidance, "sampler": args.sampler,
-        "style": args.style,
-    }  # fmt: skip
-    if args.film:
-        film = list(t2i.steps([prompt], **settings))
-        save(to_pil(t2i.enlarge(t2i.decode(film[-1].x_prev), args.size))[0], out)
-        write_film(film, t2i, film_out, strip_out)
-        return
-    pictures = t2i(prompt, n=args.n, size=args.size, best_of=args.best_of, **settings)
-    for picture, path in zip(pictures, outs, strict=True):
-        save(picture, path)
+def check_output(path: str | Path, endings: tuple[str, ...] = tuple(FORMATS)) -> Path:
+    """Find out before a long computation whether its result can be written."""
+    path = Path(path)
+    if path.suffix.lower() not in endings:
+        raise InputError(f"{path}: the name must end in one of {', '.join(endings)}")
+    if path.is_dir():
+        raise InputError(f"{path}: cannot write it (it is a folder)")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(f"{path}: cannot write it ({error.strerror})") from error
+    return path
+
+
+def open_picture(path: str) -> Image.Image:
+    """A picture that a command changes, as RGB; says so if part of it was transparent."""
+    picture = read_image(path)
+    transparent = picture.has_transparency_data and picture.mode[0] not in "IF"
+    if transparent and picture.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        warn(f"{path} is transparent: it is laid on white")
+    return as_rgb(picture)
+
+
+def square_of(picture: Image.Image, name: str) -> Image.Image:
+    """The whole picture in a square of SIDE pixels; says what is around it."""
+    if picture.width != picture.height:
+        warn(f"{name} is no square: what is at its edges fills it up")
+    return Letterbox(picture).square
+
+
+def pictures_in(folder: Path, square) -> dict[str, Image.Image]:
+    """The pictures in a folder and its folders that are not hidden, by name; warns of those it cannot read.
+
+    square: what to make of each, so that many fit in memory.
+    """
+    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS]
+    shown, pictures = [path for path in paths if not any(part[0] == "." for part in path.parts)], {}
+    for path in progress(shown, "reading", unit=" pictures"):
+        try:
+            pictures[str(path)] = square(open_image(folder / path))
+        except InputError as error:
+            warn(f"left out {error}")
+    if not pictures:
+        raise InputError(f"{folder}: there is no picture in it that can be read")
+    return pictures
+
+
+def shorten(text: str, tokenizer: Tokenizer) -> str:
+    """As many words of a text as the model has room for, with a warning if that is not all of them."""
+    words = words_of(text[:1000])  # far more than there is room for, yet little enough to spell out quickly
+    lengths = itertools.accumulate(len(tokenizer.encode_word(word)) for word in words)
+    fitting = sum(length <= tokenizer.context - 2 for length in lengths)  # start and end take two
+    if fitting == len(words) and len(text) <= 1000:
+        return text
+    warn(f"the text is too long: only its first {fitting} words are read")
+    return " ".join(words[:fitting])
 
 
 def conditioning(prompt: str, t2i: TextToImage) -> str:
     """The prompt, shortened to what there is room for; warns if no word of it is known."""
     prompt = shorten(prompt, t2i.tokenizer)
     if "words" in t2i.card and not set(t2i.card["words"]).intersection(words_of(prompt)):
-        warnings.warn("there is no known word in the prompt: what to draw is left to chance", stacklevel=1)
+        warn("there is no known word in the prompt: what to draw is left to chance")
     return prompt
 
 
-def write_film(film: list[Step], t2i: TextToImage, path: Path, strip: Path) -> None:
-    """Write what the denoiser saw beside what it guessed, moving and as a strip."""
+def sampling(args, *more: str) -> dict:
+    """What was said of sampling; what was not is left to the way of drawing."""
+    given = {name: getattr(args, name) for name in ("seed", "steps", *more)}
+    return given if args.guidance is None else {**given, "guidance_scale": args.guidance}
+
+
+DRAWN_FROM = ("prompt", "seed", "index", "steps", "guidance", "sampler", "style", "best_of", "strength",
+              "version")  # fmt: skip
+
+
+def save(picture: Image.Image, path: Path, args=None, silently: bool = False) -> None:
+    """Write a picture and print its name. A PNG says from which of args it was drawn, and can be again."""
+    options = {}
+    if args is not None and path.suffix.lower() == ".png":
+        options["pnginfo"] = texts = PngInfo()
+        for name, value in {**vars(args), "version": version()}.items():
+            if name in DRAWN_FROM and value is not None:
+                texts.add_text(name, str(value).encode("utf-8", "replace").decode())
+    save_image(picture, path, **options)
+    if not silently:
+        print(path)
+
+
+def show(rows: list[dict], as_json: bool) -> None:
+    """Print rows of a text and a number, the highest first, as JSON or as a table with bars."""
+    text, number = rows[0]
+    rows = sorted(rows, key=lambda row: -row[number])
+    table = [f"{row[number]:7.3f} {'█' * round(20 * max(0, row[number])):<20} {row[text]}" for row in rows]
+    print(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else "\n".join(table))
+
+
+def run_generate(args) -> None:
+    out, count = check_output(args.out), args.n * args.best_of
+    if count > 256:  # all are drawn at once
+        raise InputError("-n times --best-of must be at most 256")
+    if args.film:
+        film_out = check_output(args.film, endings=(".gif", ".webp"))
+        strip_out = check_output(film_out.with_suffix(".png"))
+        if count > 1 or out in (film_out, strip_out):
+            paths = f"writes {film_out} and {strip_out}"
+            raise InputError(f"--film {paths}, for one picture (no -n, no --best-of) of another name (-o)")
+    t2i = TextToImage.load(args.weights)
+    args.prompt = conditioning(args.prompt, t2i)
+    given = sampling(args, "sampler", "style") | {"first": (args.index - 1) * args.best_of}
+    if args.film:
+        film = list(t2i.steps([args.prompt], **given))
+        save(to_pil(t2i.enlarge(t2i.decode(film[-1].x_prev), args.size))[0], out, args)
+        write_film(film, t2i, film_out, strip_out)
+        return
+    pictures = t2i(args.prompt, n=args.n, size=args.size, best_of=args.best_of, **given)
+    for index, picture in enumerate(pictures, start=args.index):
+        args.index = index
+        save(picture, out.with_stem(f"{out.stem}-{index}") if args.n > 1 else out, args)
+    if args.n > 1:
+        usual = vars(build_parser().parse_args(["generate", ""])) | {"n": args.n, "prompt": args.prompt}
+        unusual = {name: value for name, value in vars(args).items() if usual.get(name, value) != value}
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in unusual.items()]
+        say(f"picture {args.index} alone: {shlex.join(['minit2i', 'generate', args.prompt, *options])}")
+
+
+def write_film(film: list, t2i: TextToImage, path: Path, strip: Path) -> None:
+    """Write what the denoiser saw beside what it predicted, moving and as a strip."""
     kinds = {
-        "what the denoiser sees": lambda step: false_colours(step.x_t),
+        "x_t, what the denoiser sees": lambda step: false_colours(step.x_t),
         "the same, decoded": lambda step: t2i.decode(step.x_t),
-        "what it guesses, decoded": lambda step: t2i.decode(step.x_0_hat),
+        "its prediction of x_0, decoded": lambda step: t2i.decode(step.x_0_hat),
     }
     shown = [[to_pil(kind(step))[0] for kind in kinds.values()] for step in film]
     frames = [viz.grid(frame, side=256, captions=list(kinds)) for frame in viz.pick_frames(shown, 60)]
@@ -80,6 +183,149 @@ def write_film(film: list[Step], t2i: TextToImage, path: Path, strip: Path) -> N
     print(path)
     some = viz.pick_frames(shown, 8)
     save(viz.grid([frame[row] for row in range(len(kinds)) for frame in some], columns=len(some)), strip)
+
+
+def run_sketch(args) -> None:
+    out, drawing = check_output(args.out), on_paper(read_image(args.drawing))
+    sketcher = Sketcher.load(args.weights)
+    args.prompt = conditioning(args.prompt, sketcher.t2i)
+    x = to_tensor(square_of(drawing, args.drawing), size=sketcher.t2i.size)
+    small = sketcher.draw(x, [args.prompt], args.strength, **sampling(args))
+    save(to_pil(sketcher.t2i.enlarge(small, SIDE))[0], out, args)
+
+
+def run_video(args) -> None:
+    out = check_output(args.out, endings=(".gif", ".webp", ".mp4", ".png"))
+    if out.suffix.lower() == ".mp4":
+        viz.find_encoder(out)
+    picture = open_picture(args.first) if args.first is not None else None
+    animator = Animator.load(args.weights)
+    args.prompt = shorten(args.prompt, animator.t2i.tokenizer)
+    if picture is None:
+        [frames] = animator.draw([args.prompt], **sampling(args, "style"))
+    else:
+        if args.style or args.guidance is not None:
+            warn("--style and --guidance have no part in moving a picture")
+        first = to_tensor(square_of(picture, args.first), size=args.size)
+        [frames] = animator.draw_from(first, [args.prompt], args.seed)
+    frames = to_pil(animator.t2i.enlarge(frames, args.size))
+    if out.suffix.lower() == ".png":
+        save(viz.grid(frames, columns=8, side=min(128, args.size)), out, args)
+    else:
+        viz.save_film(frames, out, seconds=1.6, rest=0)
+        print(out)
+
+
+def start_from(args) -> tuple[Path, Image.Image, Editor]:
+    """Where to write, the picture to begin with, and the editor, which works on a square of SIDE pixels."""
+    out, picture, editor = check_output(args.out), open_picture(args.image), Editor.load(args.weights)
+    if picture.size != (SIDE, SIDE):
+        warn(f"{args.image}, {picture.width}x{picture.height}, is drawn at {SIDE}x{SIDE} and enlarged again")
+    return out, picture, editor
+
+
+def run_edit(args) -> None:
+    mask, given = read_image(args.mask) if args.mask else None, sampling(args)
+    out, picture, editor = start_from(args)
+    args.prompt = shorten(args.prompt, editor.t2i.tokenizer)
+    if mask is not None:
+        edited, mask = any_size.inpaint(editor, picture, mask, args.prompt, **given)
+    else:
+        del given["seed"]  # the noise is the picture's own
+        edited, mask = any_size.edit(editor, picture, args.prompt, **given)
+    if not mask.getbbox():
+        warn("there was nothing to change: the picture is as it was")
+    save(edited, out, args)
+
+
+def run_vary(args) -> None:
+    out, picture, editor = start_from(args)
+    args.prompt = shorten(args.prompt, editor.t2i.tokenizer)
+    save(any_size.vary(editor, picture, args.prompt, args.strength, **sampling(args)), out, args)
+
+
+def run_extend(args) -> None:
+    sides = [side for side in any_size.TOWARDS if getattr(args, side)]
+    if len(sides) != 1:
+        raise InputError(f"say how far to go with one of --{', --'.join(any_size.TOWARDS)}")
+    out, picture, editor = start_from(args)
+    prompts, far = [shorten(text, editor.t2i.tokenizer) for text in args.prompts], getattr(args, sides[0])
+    args.prompt = "; ".join(prompts)
+    save(any_size.extend(editor, picture, prompts, sides[0], far, **sampling(args)), out, args)
+
+
+def run_upscale(args) -> None:
+    out, picture = check_output(args.out), open_picture(args.image)
+    if 16 * picture.width * picture.height > MAX_PIXELS:
+        raise InputError(f"{args.image}: too large, at most {MAX_PIXELS / 16e6} megapixels can be enlarged")
+    model = load_model("upscaler", args.weights)
+    x = to_tensor(picture).to(device_of(model))
+    save(to_pil(upscale(model, x, eight_bits=True, desc="enlarging"))[0], out)
+
+
+def run_denoise(args) -> None:
+    out, picture = check_output(args.out), open_picture(args.image)
+    t2i = TextToImage.load(args.weights)
+    args.prompt, T = shorten(args.prompt, t2i.tokenizer), t2i.schedule.T
+    args.guidance = 2.0 if args.prompt else 0.0
+    x_0 = to_tensor(picture, size=t2i.size).to(device_of(t2i.denoiser))  # (1, 3, 64, 64)
+    t = min(round(args.noise * T), T - 1)
+    steps = list(t2i.steps([args.prompt], start=(t2i.encode_pictures(x_0), t), **sampling(args)))
+    panels = to_pil(torch.cat([x_0, t2i.decode(steps[0].x_t), t2i.decode(steps[-1].x_prev)]))
+    save(viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {T}", "denoised"]), out, args)
+
+
+def run_describe(args) -> None:
+    if bool(args.images) == bool(args.dir):
+        raise InputError("name pictures to describe, or a folder with --dir")
+    if args.dir:
+        pictures = pictures_in(Path(args.dir), lambda picture: Letterbox(picture).square)
+    else:
+        pictures = {path: open_image(path) for path in args.images}
+    chat, rows = Chat.load(args.weights, edits=False), []
+    for name, picture in pictures.items():
+        rows.append({"image": name, "caption": chat.answer(chat.tensor(picture))[0]})
+        if not args.json:
+            print(rows[-1]["caption"] if len(pictures) == 1 else ": ".join(rows[-1].values()), flush=True)
+    if args.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+
+
+def run_ask(args) -> None:
+    if not plainly(args.question):
+        raise InputError("nothing was asked: say in words what you want to know")
+    picture, chat = open_image(args.image), Chat.load(args.weights, edits=False)
+    print(chat.answer(chat.tensor(picture), shorten(args.question, chat.t2i.tokenizer))[0])
+
+
+def run_chat(args) -> None:
+    out, picture = check_output(args.out), open_picture(args.image)
+    chat = Chat.load(args.weights)
+    if sys.stdin is None:  # it is closed
+        return
+    typed = sys.stdin.isatty()
+    if typed:
+        print(f'{HELP}; "undo" takes back a change, "bye" ends it')
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="replace")
+    before = []  # the pictures that were changed, for "undo"
+    with contextlib.suppress(EOFError):
+        while not is_goodbye(text := input("> " if typed else "").strip()):
+            if plainly(text) != "undo":
+                turn = chat.turn(picture, shorten(text, chat.t2i.tokenizer))
+                before += [picture] if turn.picture is not picture else []
+            elif before:
+                turn = Turn("as it was before", before.pop())
+            else:
+                turn = Turn("nothing was changed", picture)
+            print(turn.answer, flush=True)
+            if turn.picture is not picture:
+                picture = turn.picture
+                save(picture, out, silently=not typed)
+
+
+def load_matcher(args) -> Matcher:
+    return Matcher(load_model("clip", args.weights), load_tokenizer(args.weights))
 
 
 def run_score(args) -> None:
@@ -97,32 +343,40 @@ def run_classify(args) -> None:
 def run_search(args) -> None:
     if not words_of(args.query):
         raise InputError("nothing was asked: say in words what to look for")
-    from minit2i.world import datasets as data  # here, for an installed minit2i draws without the data
-
     out, matcher, cache = check_output(args.out), load_matcher(args), None
     if args.dir:
-        names, pictures = pictures_in(Path(args.dir))
-        print(
-            "minit2i: this CLIP learnt from emoji and other drawings: expect little of photographs",
-            file=sys.stderr,
-        )
+        found = pictures_in(Path(args.dir), lambda picture: ImageOps.fit(picture, (128, 128)))
+        names, pictures = list(found), list(found.values())
+        say("this CLIP learnt from emoji and other drawings: expect little of photographs")
     else:
-        rows = data.load(args.data)
+        columns = {"image": args.image, "caption": args.caption}
+        options = {ours: theirs for ours, theirs in columns.items() if theirs}
+        rows = datasets.load(args.data, **options)
         if args.data == "emoji":  # the style that no training saw, too
-            from datasets import concatenate_datasets
-
-            rows = concatenate_datasets([rows, data.load("emoji", "test")])
+            rows = need("datasets").concatenate_datasets([rows, datasets.load("emoji", "test")])
         columns = [rows[c] for c in ("name", "style") if c in rows.column_names] or [rows["caption"]]
         names = [", ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
         pictures = rows["image"]
-        cache = cache_file(args) if args.data in data.SETS else None
-    found = matcher.search(shorten(args.query, matcher.tokenizer), pictures, args.k, cache)
-    best = [i for i, _ in found]
-    found = [{"name": names[i], "score": cosine} for i, cosine in found]
-    show(found, args.json)
-    captions = [f"{row['name']} {row['score']:.2f}" for row in found]
-    sheet = viz.grid([ImageOps.fit(as_rgb(pictures[i]), (128, 128)) for i in best], captions=captions)
-    save(sheet, out, silently=args.json)
+        cache = cache_file(args) if args.data in datasets.SETS else None
+    query = shorten(args.query, matcher.tokenizer)
+    hits = matcher.search(query, embedded_once(matcher, pictures, cache), args.k)
+    rows = [{"name": names[i], "score": cosine} for i, cosine in hits]
+    show(rows, args.json)
+    captions = [f"{row['name']} {row['score']:.2f}" for row in rows]
+    preview = viz.grid([ImageOps.fit(as_rgb(pictures[i]), (128, 128)) for i, _ in hits], captions=captions)
+    save(preview, out, silently=args.json)
+
+
+def embedded_once(matcher: Matcher, pictures: list[Image.Image], cache: Path | None) -> torch.Tensor:
+    """The embeddings of pictures, from the file of an earlier search or else by CLIP, and then kept there."""
+    with contextlib.suppress(OSError, SafetensorError, KeyError):  # not there, or damaged: make it anew
+        return load_file(cache)["embedded"]
+    embedded = matcher.embed(pictures).cpu()
+    if cache is not None:
+        with contextlib.suppress(OSError):  # no room for it: the next search takes as long, no more
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_file(cache, save_tensors({"embedded": embedded}))
+    return embedded
 
 
 def cache_file(args) -> Path:
@@ -133,107 +387,38 @@ def cache_file(args) -> Path:
     return Path(folder, "minit2i", f"{args.data}-{key}.safetensors")
 
 
-def run_denoise(args) -> None:
-    out, picture = check_output(args.out), open_image(args.image)
-    t2i = TextToImage.load(args.weights)
-    prompt, T = shorten(args.prompt, t2i.tokenizer), t2i.schedule.T
-    x_0 = to_tensor(picture, size=t2i.size).to(device_of(t2i.denoiser))  # (1, 3, 64, 64)
-    t = min(round(args.noise * T), T - 1)
-    scale = 2 if prompt else 0
-    steps = list(
-        t2i.steps([prompt], args.seed, args.steps, guidance_scale=scale, start=(t2i.encode_pictures(x_0), t))
-    )
-    panels = to_pil(torch.cat([x_0, t2i.decode(steps[0].x_t), t2i.decode(steps[-1].x_prev)]))
-    save(viz.grid(panels, side=256, captions=["original", f"noise of t = {t} of {T}", "denoised"]), out)
-
-
-def run_upscale(args) -> None:
-    out, picture = check_output(args.out), open_image(args.image)
-    if 16 * picture.width * picture.height > MAX_PIXELS:
-        raise InputError(f"{args.image}: too large, at most {MAX_PIXELS / 16e6} megapixels can be enlarged")
-    model = load_model("upscaler", args.weights)
-    save(to_pil(upscale(model, to_tensor(picture).to(device_of(model))))[0], out)
-
-
-def run_vary(args) -> None:
-    from . import editing  # here, for an installed minit2i draws without the data that editing needs
-
-    editing.run_vary(args)
-
-
-def run_edit(args) -> None:
-    from . import editing  # as above
-
-    editing.run_edit(args)
-
-
-def run_extend(args) -> None:
-    from . import editing  # as above
-
-    editing.run_extend(args)
-
-
-def run_sketch(args) -> None:
-    out, drawing = check_output(args.out), open_image(args.drawing)
-    sketcher = Sketcher.load(args.weights)
-    prompt = conditioning(args.prompt, sketcher.t2i)
-    if drawing.width != drawing.height:
-        warnings.warn(f"{args.drawing} is no square: what is at its edges fills it up", stacklevel=1)
-    x = to_tensor(Letterbox(drawing).square, size=sketcher.t2i.size)
-    small = sketcher.draw(x, [prompt], args.strength, **settings(args))
-    save(to_pil(sketcher.t2i.enlarge(small, SIDE))[0], out)
-
-
-def run_video(args) -> None:
-    from . import editing  # as above
-
-    editing.run_video(args)
-
-
-def run_describe(args) -> None:
-    from . import talking  # as above
-
-    talking.run_describe(args)
-
-
-def run_ask(args) -> None:
-    from . import talking  # as above
-
-    talking.run_ask(args)
-
-
-def run_chat(args) -> None:
-    from . import talking  # as above
-
-    talking.run_chat(args)
+def run_train(args) -> None:
+    out = Path(args.out or f"runs/{args.name}")
+    if args.name == "tokenizer" and (args.minutes or args.steps or args.seed or args.resume):
+        raise InputError("the tokenizer takes no --minutes, --steps, --seed or --resume: it counts pairs")
+    out.mkdir(parents=True, exist_ok=True)
+    check_output(out / "preview.png")
+    if args.name == "tokenizer":
+        path = out / "tokenizer.json"
+        train_tokenizer().save(path)
+    else:
+        say(f"computing on {device().type} (--device chooses another)")
+        command = shlex.join(["minit2i", *(word for word in args.argv if word != "--resume")])
+        settings = RunSettings(args.minutes, args.steps, args.seed, args.resume, command)
+        path = run(args.name, recipe_for(args.name), args.weights, out, settings)
+    print(f"{path} is ready. Use it:\n  {NETWORKS[args.name].next_command(shlex.quote(str(out)))}")
 
 
 def run_evaluate(args) -> None:
     out = check_output(args.out)
-    from minit2i.evaluate.report import evaluate, print_report  # here, for it takes long to import
+    data_file("scenes")  # is there something to compare with?
+    from minit2i.evaluate.report import as_markdown, as_text, evaluate
 
-    say_device()
-    report, copies = evaluate(args.weights, n=args.n, seed=args.seed)
-    save(copies, out, silently=True)
-    print(json.dumps(report, indent=2)) if args.json else print_report(report)
-
-
-def run_train(args) -> None:
-    from . import training  # as above
-
-    training.run_train(args)
+    say(f"computing on {device().type} (--device chooses another)")
+    report = evaluate(args.weights, n=args.n, seed=args.seed, copies=out)
+    write = as_markdown if args.markdown else as_text
+    print(json.dumps(report, indent=2) if args.json else write(report))
 
 
 def run_data(args) -> None:
-    from minit2i.world import datasets as data  # here, as above
-
-    rows = data.describe_sets()
+    rows = datasets.describe_sets()
     table = [f"{'name':<13} {'pictures':>8} {'MB':>5}  {'licences':<28} what it is"]
     for row in rows:
         count, licences = row["pictures"] or "any", ", ".join(row["licences"])
         table.append(f"{row['name']:<13} {count:>8} {row['bytes'] / 1e6:5.1f}  {licences:<28} {row['what']}")
     print(json.dumps(rows, indent=2) if args.json else "\n".join(table))
-
-
-def load_matcher(args) -> Matcher:
-    return Matcher(load_model("clip", args.weights), load_tokenizer(args.weights))

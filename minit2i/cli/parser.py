@@ -1,21 +1,26 @@
-"""The command `minit2i`: what may be typed.
-
-main.py reads them; commands.py does the work.
-"""
+"""The command `minit2i`: what may be typed. Nothing here needs PyTorch, so that help comes at once."""
 
 import argparse
 import contextlib
 import os
 from importlib import metadata
 
-from minit2i.utils import InputError
+from minit2i.checkpoint import NETWORKS
+from minit2i.utils import DEVICES, WEIGHTS, InputError
 from minit2i.world.scenes import STYLES
 
-DEVICES = ("cuda", "mps", "cpu")
-NETWORKS = (
-    "tokenizer", "clip", "autoencoder", "denoiser", "denoiser-pixels", "denoiser-fashion", "upscaler",
-    "inpaint", "reader", "sketch", "planner", "video", "caption", "caption-blind", "judge", "judge-fashion",
-)  # fmt: skip
+SAMPLERS = ("ddpm", "ddim", "dpm_solver")  # those of samplers.py, which needs PyTorch; a test compares them
+SIZES = (64, 256, 1024)  # those of text2image.py, as well
+
+FIRST = """From words to a picture. To begin with:
+
+  minit2i generate "a cat wearing a blue baseball cap"
+  minit2i edit picture.png "a cat wearing a red crown"
+  minit2i extend picture.png "an owl in a yellow top hat" --right 256
+  minit2i video "a fox wearing a red top hat, hopping"
+  minit2i ask picture.png "what colour is the hat?"
+
+Every command: minit2i --help"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,6 +28,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def version() -> str:
+    """The version of the installed package."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version("minit2i")
+    return "not installed"
 
 
 def between(low: float, high: float):
@@ -45,202 +57,112 @@ def folder(path: str) -> str:
     return path
 
 
-def build_parser() -> Parser:
-    version = "not installed"
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        version = metadata.version("minit2i")
-    parser = Parser(
-        prog="minit2i", description="Text to image from scratch, on a laptop.", allow_abbrev=False
-    )
-    parser.add_argument("--version", action="version", version=f"minit2i {version}")
-    parser.add_argument("--weights", type=folder, metavar="FOLDER", help="look here for weights first")
-    parser.add_argument("--device", choices=DEVICES, help="where to compute (the fastest there is)")
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+OPTIONS = {  # that several commands have
+    "--seed": {"type": between(0, 2**32 - 1), "default": 0, "help": "random seed (%(default)s)"},
+    "--steps": {"type": between(1, 1000), "default": 20, "help": "sampling steps (%(default)s)"},
+    "--guidance": {"type": between(0.0, 100.0), "help": "guidance scale: how closely to follow the prompt"},
+    "--style": {"choices": STYLES, "help": "style of art (random)"},
+    "--size": {"type": int, "default": 256, "help": "pixels a side (%(default)s)"},
+    "--strength": {"type": between(0.0, 1.0)},
+    "--dir": {"type": folder, "metavar": "FOLDER", "help": "the pictures in a folder, and in those within"},
+    "--json": {"action": "store_true", "help": "print JSON"},
+    "--weights": {"type": folder, "metavar": "FOLDER", "help": "look here for weights first"},
+    "--device": {"choices": DEVICES, "help": "where to compute (the fastest there is)"},
+}
 
-    def command(name: str, what: str, example: str, *words: str, out: str = "", seed=False, as_json=False):
-        """Add a command with its words and the options that many share; returns what adds further ones."""
-        sub = commands.add_parser(
-            name,
-            help=what,
-            description=f"{what[0].upper()}{what[1:]}.",
-            epilog=f"example:\n  minit2i {name} {example}",
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        for word in words:
-            sub.add_argument(word.lower(), metavar=word)
+
+def build_parser() -> Parser:
+    """Everything that may be typed after `minit2i`."""
+    style = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    usage = "minit2i [--weights FOLDER] [--device DEVICE] COMMAND ..."
+    parser = Parser(prog="minit2i", usage=usage, description="From words to a picture, on a laptop.", **style)
+    parser.add_argument("--version", action="version", version=f"minit2i {version()}")
+    for option in ("--weights", "--device"):
+        parser.add_argument(option, **OPTIONS[option])
+    parser.set_defaults(weights=WEIGHTS)
+    commands = parser.add_subparsers(prog="minit2i", dest="command", required=True, help=argparse.SUPPRESS)
+    listing = ["draw:"]
+
+    def command(name: str, words: str, what: str, example: str, out: str = ""):
+        """Add a command with its words, some of OPTIONS and the file it writes; returns what adds others."""
+        about, example = f"{what[0].upper()}{what[1:]}.", f"example:\n  minit2i {name} {example}"
+        sub = commands.add_parser(name, description=about, epilog=example, **style)
+        for word in words.split():
+            sub.add_argument(word.lower(), **OPTIONS.get(word, {"metavar": word}))
         if out:
-            sub.add_argument(
-                "-o", "--out", metavar="FILE", default=out, help="picture to write (%(default)s)"
-            )
-        if seed:
-            sub.add_argument(
-                "--seed", type=between(0, 2**32 - 1), default=0, help="what chance starts from (0)"
-            )
-        if as_json:
-            sub.add_argument("--json", action="store_true", help="print JSON")
-        # May stand on either side of the command's name; SUPPRESS, so that the first is not forgotten.
-        sub.add_argument("--weights", type=folder, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        sub.add_argument("--device", choices=DEVICES, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+            sub.add_argument("-o", "--out", metavar="FILE", default=out, help="where to write (%(default)s)")
+        for option in ("--weights", "--device"):  # may stand here, too; SUPPRESS keeps what was said before
+            hidden = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
+            sub.add_argument(option, **OPTIONS[option] | hidden)
+        listing.append(f"  {name:<10}{what}")
         return sub.add_argument
 
-    count, steps = between(1, 64), between(1, 1000)
-    add = command(
-        "generate",
-        "draw a picture of what the prompt says",
-        '"a cat wearing a blue baseball cap" -o cat.png --film making-of.gif',
-        "PROMPT",
-        out="picture.png",
-        seed=True,
-    )
-    add("-n", type=count, default=1, help="how many pictures: picture-1.png, picture-2.png, ...")
-    add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
-    add("--guidance", type=between(0.0, 100.0), default=2.0, help="how much to heed the words (%(default)s)")
-    add("--size", type=int, choices=(64, 256, 1024), default=256, help="pixels a side (%(default)s)")
-    add("--sampler", choices=("ddpm", "ddim", "dpm_solver"), default="dpm_solver", help="(%(default)s)")
-    add("--style", choices=STYLES, help="whose art (by chance)")
-    add(
-        "--film",
-        metavar="FILE",
-        help="also write noise becoming the picture: a .gif or .webp, and the same "
-        "as a strip in a .png of that name",
-    )
-    add("--best-of", type=count, default=1, metavar="K", help="draw K, keep the one that CLIP likes best")
-
-    add = command(
-        "score",
-        "say how well a picture fits each caption",
-        'cat.png "a cat" "a dog" "a cat in a blue cap"',
-        "IMAGE",
-        as_json=True,
-    )
-    add("captions", metavar="CAPTION", nargs="+")
-
-    add = command(
-        "classify", "say which of the labels a picture shows", "cat.png cat dog mouse", "IMAGE", as_json=True
-    )
-    add("labels", metavar="LABEL", nargs="+")
-
-    add = command(
-        "search",
-        "find the pictures that fit the query",
-        '"something sad" -k 16 -o sad.png',
-        "QUERY",
-        out="search.png",
-        as_json=True,
-    )
-    add("--dir", type=folder, metavar="FOLDER", help="search the pictures in a folder")
-    add("--data", metavar="NAME", default="emoji", help="search a data set (%(default)s; see minit2i data)")
-    add("-k", type=between(1, 1000), default=8, help="how many to find (%(default)s)")
-
-    add = command(
-        "denoise",
-        "add noise to a picture, then remove it",
-        "cat.png --noise 0.5 -o panels.png",
-        "IMAGE",
-        out="denoised.png",
-        seed=True,
-    )
-    add(
-        "--noise",
-        type=between(0.0, 1.0),
-        default=0.5,
-        help="t / T: 0 is hardly any, 1 only noise (%(default)s)",
-    )
-    add("--prompt", default="", help="tell the denoiser what the picture shows")
-    add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
-
-    def changing(name: str, what: str, example: str, *words: str, out: str = ""):
-        add = command(name, what, example, *words, out=out or f"{name}.png", seed=True)
-        add("--steps", type=steps, default=20, help="how many times to denoise (%(default)s)")
-        add("--guidance", type=between(0.0, 100.0), help="how much to heed the words")
-        return add
-
-    add = changing(
-        "vary",
-        "draw a variation of a picture",
-        'cat.png "a dog wearing a blue baseball cap" --strength 0.7',
-        "IMAGE",
-        "PROMPT",
-    )
-    strength = "0 leaves it as it is, 1 ignores it (%(default)s)"
-    add("--strength", type=between(0.0, 1.0), default=0.6, help=strength)
-    add = changing(
-        "edit",
-        "change a picture to what the prompt says; the rest stays as it is",
-        'cat.png "a cat wearing a red crown"',
-        "IMAGE",
-        "PROMPT",
-    )
-    add("--mask", metavar="FILE", help="draw anew what is white in this picture (else found from the words)")
-    add = changing(
-        "extend",
-        "go on beyond the edge of a picture",
-        'cat.png "a cat on a blue background" --right 64',
-        "IMAGE",
-    )
-    add("prompts", metavar="PROMPT", nargs="+", help="what is to be seen there; one, or one a window")
-    for side in ("left", "right", "up", "down"):
-        add(f"--{side}", type=between(1, 4096), metavar="PIXELS", help=f"how far to go {side}")
-
-    add = changing(
-        "sketch",
-        "draw a picture that follows a crude drawing",
-        'drawing.png "a fox wearing a red top hat"',
-        "DRAWING",
-        "PROMPT",
-    )
-    add("--strength", type=between(0.0, 1.0), default=1.0, help="how much to heed the drawing (%(default)s)")
-
-    add = changing(
-        "video",
-        "draw a clip of what the prompt says",
-        '"a fox wearing a red top hat, sliding left" -o fox.webp',
-        "PROMPT",
-        out="video.gif",
-    )
-    add("--style", choices=STYLES, help="whose art (by chance)")
-    add("--size", type=int, choices=(64, 256), default=256, help="pixels a side (%(default)s)")
+    sampling, several = "--seed --steps --guidance", between(1, 64)
+    add = command("generate", "PROMPT --seed --steps --style", "draw a picture of what the prompt says",
+                  '"a cat wearing a blue baseball cap" -n 4 --seed 7', "picture.png")  # fmt: skip
+    add("--guidance", **OPTIONS["--guidance"], default=2.0)
+    add("--size", **OPTIONS["--size"], choices=SIZES)
+    add("--sampler", choices=SAMPLERS, default="dpm_solver", help="(%(default)s)")
+    add("-n", type=several, default=1, help="how many: picture-1.png, picture-2.png, ...")
+    add("--index", type=between(1, 10**6), default=1, help="3 draws the third of -n 4 alone (%(default)s)")
+    add("--best-of", type=several, default=1, metavar="K", help="draw K, keep the one that CLIP prefers")
+    add("--film", metavar="FILE", help="also write how it comes about: a .gif or .webp, and a strip, .png")
+    add = command("sketch", f"DRAWING PROMPT {sampling}", "draw a picture that follows a crude drawing",
+                  'drawing.png "a fox wearing a red top hat"', "sketch.png")  # fmt: skip
+    add("--strength", **OPTIONS["--strength"], default=1.0, help="0 ignores the drawing (%(default)s)")
+    add = command("video", f"PROMPT {sampling} --style", "draw a video of what the prompt says",
+                  '"a fox wearing a red top hat, sliding left"', "video.gif")  # fmt: skip
+    add("--size", **OPTIONS["--size"], choices=SIZES[:2])
     add("--from", dest="first", metavar="IMAGE", help="move this picture, as it is")
 
-    add = command("describe", "say what a picture shows", "cat.png", as_json=True)
+    listing.append("\nchange a picture:")
+    add = command("edit", f"IMAGE PROMPT {sampling}", "change a picture to what the prompt says",
+                  'picture.png "a cat wearing a red crown"', "edit.png")  # fmt: skip
+    add("--mask", metavar="FILE", help="redraw what is marked in this picture (else found from the words)")
+    add = command("vary", f"IMAGE PROMPT {sampling}", "draw a variation of a picture",
+                  'picture.png "a dog wearing a blue baseball cap" --strength 0.7', "vary.png")  # fmt: skip
+    add("--strength", **OPTIONS["--strength"], default=0.6, help="1 ignores the picture (%(default)s)")
+    add = command("extend", f"IMAGE {sampling}", "go on beyond the edge of a picture",
+                  'picture.png "an owl" "a pig in a crown" --right 512', "extend.png")  # fmt: skip
+    add("prompts", metavar="PROMPT", nargs="+", help="what is seen there: one, or one a window")
+    for side in ("left", "right", "up", "down"):
+        add(f"--{side}", type=between(1, 4096), metavar="PIXELS", help=f"how far to go {side}")
+    command("upscale", "IMAGE", "make a picture four times as wide and high", "picture.png", "upscaled.png")
+    add = command("denoise", "IMAGE --seed --steps", "add noise to a picture, then remove it",
+                  "picture.png --noise 0.5", "denoised.png")  # fmt: skip
+    add("--noise", type=between(0.0, 1.0), default=0.5, help="t / T: 1 is only noise (%(default)s)")
+    add("--prompt", default="", help="what the picture shows")
+
+    listing.append("\nwords and pictures:")
+    add = command("describe", "--dir --json", "say what a picture shows", "picture.png")
     add("images", metavar="IMAGE", nargs="*")
-    add("--dir", type=folder, metavar="FOLDER", help="describe the pictures in a folder")
-    command(
-        "ask", "answer a question about a picture", 'cat.png "what colour is the hat?"', "IMAGE", "QUESTION"
-    )
-    command(
-        "chat",
-        "talk about a picture: questions are answered, wishes change it",
-        "cat.png -o changed.png",
-        "IMAGE",
-        out="chat.png",
-    )
+    command("ask", "IMAGE QUESTION", "answer a question about a picture", 'picture.png "has it a hat?"')
+    command("chat", "IMAGE", "talk about a picture: ask, or say what to change", "picture.png", "chat.png")
+    add = command("score", "IMAGE --json", "say how well captions fit a picture", 'cat.png "a cat" "a dog"')
+    add("captions", metavar="CAPTION", nargs="+")
+    add = command("classify", "IMAGE --json", "say which label fits a picture", "picture.png cat dog fox")
+    add("labels", metavar="LABEL", nargs="+")
+    add = command("search", "QUERY --dir --json", "find the pictures that fit the query",
+                  '"something sad" -k 16', "search.png")  # fmt: skip
+    add("-k", type=between(1, 1000), default=8, help="how many to find (%(default)s)")
+    add("--data", metavar="NAME", default="emoji", help="search a set (%(default)s), see minit2i data")
+    for column in ("image", "caption"):
+        add(f"--{column}", metavar="COLUMN", help=f"where a set of the hub has the {column}")
 
-    command(
-        "upscale",
-        "make a picture four times as wide and as high",
-        "small.png -o large.png",
-        "IMAGE",
-        out="upscaled.png",
-    )
-
-    add = command(
-        "evaluate",
-        "measure how good the weights are",
-        "--json > report.json",
-        out="copy-check.png",
-        seed=True,
-        as_json=True,
-    )
-    add("-n", "--n", type=between(2, 10_000), default=2000, help="pictures for most figures (%(default)s)")
-
-    add = command("train", "train one of the networks", "denoiser --minutes 30 --out runs/mine", seed=True)
-    add("name", metavar="NAME", choices=NETWORKS, help=", ".join(NETWORKS))
-    add("--minutes", type=between(0.01, 1e5), help="how long to train (else as long as its recipe says)")
-    add("--steps", type=between(1, 10**9), help="how many steps to train")
-    add("--resume", action="store_true", help="go on from where Ctrl-C or a power cut ended it")
+    listing.append("\nlearn and measure:")
+    add = command("train", "--seed", "train one of the networks", "denoiser --minutes 30 --out runs/mine")
+    add("name", metavar="NAME", choices=list(NETWORKS), help="one of the networks below")
+    add("--minutes", type=between(0.01, 1e5), help="how long (else as long as its recipe says)")
+    add("--steps", type=between(1, 10**9), help="how many training steps")
+    add("--resume", action="store_true", help="go on from where it was stopped")
     add("--out", metavar="FOLDER", help="where to write (runs/NAME)")
-
-    command("data", "list the embedded data sets", "--json", as_json=True)
+    networks = "".join(f"\n  {name:<18}{NETWORKS[name].about}" for name in NETWORKS)
+    commands.choices["train"].epilog += f"\n\nnetworks:{networks}"
+    add = command("evaluate", "--seed", "measure how good the weights are", "-n 200", "copy-check.png")
+    kinds = commands.choices["evaluate"].add_mutually_exclusive_group()
+    kinds.add_argument("--json", **OPTIONS["--json"])
+    kinds.add_argument("--markdown", action="store_true", help="print tables in Markdown")
+    add("-n", "--n", type=between(2, 10_000), default=2000, help="pictures for most figures (%(default)s)")
+    command("data", "--json", "list the data sets that come with minit2i", "--json")
+    parser.epilog = "\n".join([*listing, "", "Each: minit2i COMMAND --help. To begin with: minit2i"])
     return parser

@@ -1,1 +1,1 @@
-"""Pictures put into words: captions, questions and answers, a conversation."""
+"""Pictures put into words: captions, questions and answers, a chat."""

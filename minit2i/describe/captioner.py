@@ -1,8 +1,8 @@
-"""From a picture to words: a small language model that looks at what CLIP sees, and tells or answers.
+"""From a picture to words: a small language model that is conditioned on what CLIP sees.
 
 It reads from left to right: first the tokens of CLIP's image tower, then a question, then its own answer,
-of which it guesses one token after the other. Whatever stands to the right is hidden from it, so all tokens
-of an answer can be learnt at once.
+of which it predicts one token after the other. A causal mask hides whatever stands to the right, so all
+tokens of an answer can be learnt at once.
 Papers: Radford et al. 2019 (GPT-2), Mokady et al. 2021 (pictures as the first words).
 
 Shapes: B pictures, P tokens of a picture and W their width, L tokens of a text, V vocabulary, D width.
@@ -19,13 +19,15 @@ from torch import Generator, Tensor, nn
 from minit2i.layers import AttentionHook, Cache, TransformerBlock
 from minit2i.tokenizer import Tokenizer
 
-DESCRIBE = "what is in the picture"
+DESCRIBE = "what is in the picture"  # the question that a caption answers
 UNKNOWN = "i cannot tell"
+LONGEST = 40  # tokens of an answer
 
 
 @dataclass(frozen=True)
 class CaptionerConfig:
-    """Sizes of a captioner. `context`: the most tokens of a question with its answer, 64 + LONGEST."""
+    """Sizes of a captioner. `context`: the most tokens of a question with its answer, which are the
+    tokenizer's context and LONGEST. Picture tokens are those of CLIP's image tower."""
 
     vocabulary: int = 4096
     context: int = 104
@@ -37,7 +39,7 @@ class CaptionerConfig:
 
 
 class Captioner(nn.Module):
-    """Picture tokens and text tokens in one row; for each text token, what the next one may be."""
+    """A causal transformer over tokens of a picture and of a text in one row; it predicts the next token."""
 
     def __init__(self, config: CaptionerConfig):
         super().__init__()
@@ -57,32 +59,32 @@ class Captioner(nn.Module):
         caches: list[list[Cache]] | None = None,
         hook: AttentionHook | None = None,
     ) -> Tensor:
-        """picture: (B, P, W), CLIP's tokens, or None where the caches hold them; ids: (B, L), what is new.
+        """What each new text token has come to mean, (B, L, D).
 
-        caches: one a block, see `Attention`; hook: sees the weights of each block. Returns what each new text
-        token has come to mean, (B, L, D).
+        picture: (B, P, W), CLIP's tokens, or None where the caches hold them; ids: (B, L), the new tokens;
+        caches: one for each block, and hook: is shown the weights of each block, as in `Attention`.
         """
         x = self.embed(ids)
         if picture is not None:
             x = torch.cat([self.look(picture), x], dim=1)
-        begin = caches[0][0][0].shape[2] if caches and caches[0] else 0
-        x = x + self.position[begin : begin + x.shape[1]]
+        past = caches[0][0][0].shape[2] if caches and caches[0] else 0  # tokens that the caches hold
+        x = x + self.position[past : past + x.shape[1]]
         for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
             x = block(x, causal=True, cache=cache, hook=hook)
         return self.norm(x[:, -ids.shape[1] :])
 
     def next(self, x: Tensor) -> Tensor:
-        """What may come after tokens that mean this, (..., D): logits (..., V)."""
-        # The same table says what a token means and which token is meant (Press & Wolf 2017)
+        """From what a token has come to mean, (..., D), to the logits of the token after it, (..., V)."""
+        # The table of embeddings serves both ways (Press & Wolf 2017)
         return x @ self.embed.weight.T
 
     def forward(self, picture: Tensor | None, ids: Tensor, caches: list[list[Cache]] | None = None) -> Tensor:
-        """As `read`. Returns the logits (B, L, V) of what comes after each new token."""
+        """The arguments are those of `read`. Returns the logits (B, L, V) of what follows each new token."""
         return self.next(self.read(picture, ids, caches))
 
 
 class Batch(NamedTuple):
-    """Questions with their answers in one row each, ids (B, L), and the places of all tokens of answers:
+    """Questions with their answers in one row each, ids (B, L), and the positions of all tokens of answers:
     their rows and columns, (n,) each."""
 
     ids: Tensor
@@ -91,17 +93,15 @@ class Batch(NamedTuple):
 
 
 def caption_loss(model: Captioner, picture: Tensor, batch: Batch) -> Tensor:
-    """How surprised the model is by each token of the answers: the mean cross-entropy, a scalar."""
+    """The mean cross-entropy over all tokens of the answers, a scalar. picture: (B, P, W)."""
     ids = batch.ids.to(picture.device)
     x = model.read(picture, ids[:, :-1])
-    # Column i is guessed by what stands at column i - 1
+    # The token in column i is predicted from column i - 1
     logits = model.next(x[batch.rows, batch.columns - 1])
     return F.cross_entropy(logits.float(), ids[batch.rows, batch.columns])
 
 
 # ---- Writing ----
-
-LONGEST = 40  # tokens of an answer
 
 
 @torch.no_grad()
@@ -113,25 +113,22 @@ def write(
     temperature: float = 0.0,
     seed: int = 0,
 ) -> list[str]:
-    """An answer for each picture (B, P, W).
+    """An answer for each picture, (B,) texts. picture: (B, P, W).
 
-    temperature: 0 takes the likeliest token each time (greedy); 1 draws from what the model thinks likely,
-    more is bolder.
+    temperature: 0 takes the likeliest token each time (greedy); 1 samples from the model's distribution, and
+    more flattens it.
     """
     generator = Generator().manual_seed(seed)
     ids = torch.tensor([tokenizer.encode(question)] * len(picture), device=picture.device)
     caches: list[list[Cache]] = [[] for _ in model.blocks]
     logits = model(picture, ids, caches)
     written: list[list[int]] = [[] for _ in picture]
-    done = torch.zeros(len(picture), dtype=torch.bool)
+    done = torch.zeros(len(picture), dtype=torch.bool, device="cpu")
     for _ in range(LONGEST):
         now = logits[:, -1].float().cpu()
-        # p_i ~ e^(logit_i / temperature)
-        chosen = (
-            torch.multinomial((now / temperature).softmax(-1), 1, generator=generator)[:, 0]
-            if temperature
-            else now.argmax(-1)
-        )
+        chosen = now.argmax(-1)
+        if temperature:  # p_i ~ e^(logit_i / temperature)
+            chosen = torch.multinomial((now / temperature).softmax(-1), 1, generator=generator)[:, 0]
         done |= chosen == tokenizer.end
         if done.all():
             break
@@ -157,18 +154,18 @@ def beam_search(
     finished: list[tuple[list[int], float]] = []
     for _ in range(LONGEST):
         ids = torch.tensor([start + row for row, _ in beams], device=picture.device)
-        logits = model(picture.expand(len(beams), -1, -1), ids)
+        logits = model(picture.expand(len(beams), -1, -1), ids)[:, -1]
         # log p(text, token) = log p(text) + log p(token | text)
-        scores = logits[:, -1].float().log_softmax(-1).cpu() + torch.tensor([s for _, s in beams])[:, None]
-        best = scores.flatten().topk(width)
-        going_on = []
-        for score, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            row, token = beams[place // scores.shape[1]][0], place % scores.shape[1]
-            (finished if token == tokenizer.end else going_on).append(
-                (row if token == tokenizer.end else [*row, token], score)
-            )
+        so_far = torch.tensor([score for _, score in beams], dtype=torch.float32, device="cpu")
+        scores = so_far[:, None] + logits.float().log_softmax(-1).cpu()  # (beams, V)
+        best, before, beams = scores.flatten().topk(width), beams, []
+        for score, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            beam, token = divmod(index, scores.shape[1])
+            if token == tokenizer.end:
+                finished.append((before[beam][0], score))
+            else:
+                beams.append(([*before[beam][0], token], score))
         finished = sorted(finished, key=lambda pair: -pair[1])[:width]
-        beams = going_on
         # What is unfinished only becomes less likely
         if not beams or (len(finished) == width and finished[-1][1] >= beams[0][1]):
             break
@@ -193,7 +190,7 @@ def attention_maps(
 
     model.read(picture, ids, hook=keep)
     P = picture.shape[1]
-    # A token is written by the one before it
-    look = torch.cat(weights).mean(dim=(0, 1))[P + len(before) - 1 : -1, :P]
     side = math.isqrt(P)
+    # A token is written by the one before it; a class token, which comes first, is at no position
+    look = torch.cat(weights).mean(dim=(0, 1))[P + len(before) - 1 : -1, P - side**2 : P]
     return (look / look.sum(dim=-1, keepdim=True)).view(-1, side, side)

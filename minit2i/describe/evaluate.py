@@ -1,112 +1,96 @@
-"""Does it tell what is to be seen, answer what is asked, and know what it cannot know?"""
+"""Does it describe what is to be seen, answer what is asked, and know what it cannot know?"""
 
+import itertools
 import random
-from collections import defaultdict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from minit2i.evaluate.judge import Judge, verdicts
-from minit2i.evaluate.shares import OTHER_SEED, REAL_SEED, share
-from minit2i.images import to_float
-from minit2i.world.batches import scene_pictures
-from minit2i.world.captions import full_caption
-from minit2i.world.scenes import Scene, draw_scene
+from minit2i.checkpoint import load_model
+from minit2i.evaluate.judge import verdicts
+from minit2i.evaluate.report import Bench
+from minit2i.evaluate.shares import OTHER_SEED, REAL_SEED, in_fifties, share
+from minit2i.utils import in_batches
+from minit2i.world.scenes import draw_scene
 
-from .captioner import DESCRIBE, Captioner, write
+from . import vqa
+from .captioner import DESCRIBE, Captioner
 from .chat import Chat
-from .train import pictures_of
-from .views import View
-from .vqa import BEYOND_HELD_OUT, QUESTIONS, Question, ask, beyond, unseen_things
+from .vqa import QUESTIONS, Question, View, answers
 
 
 def exam(n: int, split: str) -> list[Question]:
     """n questions about what is to be seen, as many of each kind, and between them some about what no picture
     holds, of words and sentences that training never used."""
-    rng, things = random.Random(f"questions {REAL_SEED}"), unseen_things(seen=False)
-    kinds, asked = [*QUESTIONS, "beyond", "beyond"], []
+    rng, things = random.Random(f"questions {REAL_SEED}"), vqa.unseen_things(seen=False)
+    kinds, questions = [*QUESTIONS, "beyond", "beyond"], []
     for i in range(n * len(kinds) // len(QUESTIONS)):
         scene, other = (draw_scene(seed, i, split) for seed in (REAL_SEED, OTHER_SEED))
-        one = ask(kinds[i % len(kinds)], scene, other, rng, things)
+        one = vqa.ask(kinds[i % len(kinds)], scene, other, rng, things)
         if one.kind == "beyond":
-            one = one._replace(question=beyond(rng, things, BEYOND_HELD_OUT))
-        asked.append(one)
-    return asked
+            one = one._replace(question=vqa.beyond(rng, things, "beyond, only to measure with"))
+        questions.append(one)
+    return questions
 
 
-def about(scenes: list[Scene]) -> list[Question]:
-    """A question about each of these scenes, as still pictures show them; of all kinds that fit."""
+def about(views: list[View]) -> list[Question]:
+    """A question about each of these views of one animal, of all kinds that fit."""
     rng = random.Random(f"about {REAL_SEED}")
-    kinds = [kind for kind in QUESTIONS if kind not in ("how many", "side")]
+    kinds = itertools.cycle(kind for kind in QUESTIONS if kind not in ("how many", "side"))
+    pairs = zip(views, kinds, strict=False)
+    return [Question(kind, view, *vqa.question_about(kind, view, rng)) for view, kind in pairs]
+
+
+def measure(bench: Bench) -> dict:
+    """Captions of n held-out scenes, and pictures drawn from them; answers to n questions, also about drawn
+    pictures, with the pictures shuffled, and by a network that was trained without pictures."""
+    chat, n = Chat.load(bench.folder, bench.t2i, edits=False), bench.n
+    model, blind = chat.captioner, load_model("caption-blind", bench.folder)
+
+    def say(tokens: Tensor, questions: list[Question], model: Captioner = model) -> list[str]:
+        return answers(model, chat.t2i.tokenizer, tokens, questions)
+
+    def right(texts: list[str], questions: list[Question]) -> list[bool]:
+        return [text == one.answer for text, one in zip(texts, questions, strict=True)]
+
+    scenes = [draw_scene(REAL_SEED, i, "held_out") for i in range(n)]
     views = [View((scene,), scene.background) for scene in scenes]
-    picked = [kinds[i % len(kinds)] for i in range(len(scenes))]
-    return [
-        Question(kind, view, *QUESTIONS[kind](view, rng)) for kind, view in zip(picked, views, strict=True)
-    ]
+    captions = [Question("describe", view, DESCRIBE, vqa.description(view)) for view in views]
+    said = say(in_batches(chat.look, vqa.pictures_of(captions)), captions)
+    drawn = in_fifties(
+        lambda part, i: bench.t2i.draw(said[part], seed=1000 * bench.seed + i), n, "drawing from captions"
+    )
+    drawn_tokens, about_drawn = in_batches(chat.look, drawn), about(views)
+    drawn_again = verdicts(bench.judge, drawn, scenes)["joint"]
+    questions = exam(max(n, len(QUESTIONS)), "held_out")
+    tokens = in_batches(chat.look, vqa.pictures_of(questions))
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(bench.seed))
+    seeing = right(say(tokens, questions), questions)
+    guessing = right(say(torch.zeros_like(tokens), questions, blind), questions)
+    mixed_up = right(say(tokens[order], questions), questions)
 
+    def of(kinds: Sequence[str], results: list[bool]) -> dict:
+        return share([result for result, one in zip(results, questions, strict=True) if one.kind in kinds])
 
-def answers(model: Captioner, tokenizer, tokens: Tensor, asked: list[Question]) -> list[str]:
-    """An answer to each question, each with its picture's tokens (n, P, W); those alike are asked at once."""
-    alike = defaultdict(list)
-    for i, one in enumerate(asked):
-        alike[one.question].append(i)
-    result = [""] * len(asked)
-    for question, places in tqdm(alike.items(), "answering", leave=False, delay=1):
-        for i, text in zip(places, write(model, tokenizer, tokens[places], question), strict=True):
-            result[i] = text
-    return result
-
-
-def measure_captions(
-    chat: Chat, blind: Captioner, judge: Judge, n: int, seed: int, split: str = "held_out"
-) -> dict:
-    """Captions of n scenes; answers to n questions, also with the pictures shuffled, and of a model that was
-    trained without pictures; captions of drawn pictures, and pictures drawn from captions.
-
-    A caption is right if it is, word for word, what says all of the scene.
-    """
-    pixels, scenes = scene_pictures(split, n, 64, seed=REAL_SEED)
-    real, conditioning = to_float(pixels), [full_caption(scene) for scene in scenes]
-    model, tokenizer = chat.captioner, chat.t2i.tokenizer
-
-    def described(pictures: Tensor) -> list[str]:
-        return [
-            text
-            for i in tqdm(range(0, len(pictures), 100), "describing, 100 at a time", leave=False, delay=1)
-            for text in chat.answer(pictures[i : i + 100], DESCRIBE)
-        ]
-
-    said = described(real)
-    parts = [
-        chat.t2i.draw(said[i : i + 50], seed=1000 * seed + i // 50).cpu()
-        for i in tqdm(range(0, n, 50), "drawing what was told, 50 at a time")
-    ]
-    drawn = torch.cat(parts)
-    asked, of_drawn = exam(max(n, len(QUESTIONS)), split), about(scenes)
-    tokens = torch.cat([chat.look(part) for part in pictures_of(asked).split(100)])
-    shuffled = tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))]
-    drawn_tokens = torch.cat([chat.look(part) for part in drawn.split(100)])
-
-    def right(texts: list[str], of: list[Question]) -> Tensor:
-        return torch.tensor([text == one.answer for text, one in zip(texts, of, strict=True)])
-
-    seeing = right(answers(model, tokenizer, tokens, asked), asked)
-    guessing = right(answers(blind, tokenizer, torch.zeros_like(tokens), asked), asked)
-    mixed_up = right(answers(model, tokenizer, shuffled, asked), asked)
-    beyond = torch.tensor([one.kind == "beyond" for one in asked])
-    kind_is = {kind: torch.tensor([one.kind == kind for one in asked]) for kind in QUESTIONS}
+    real, ours, blindly = (
+        "real pictures",
+        "pictures that minit2i drew",
+        "by a network trained without pictures",
+    )
     return {
-        "captions": share(torch.tensor([a == b for a, b in zip(said, conditioning, strict=True)])),
-        "drawn_again": share(verdicts(judge, drawn, scenes)["joint"]),
-        "captions_of_drawn": share(
-            torch.tensor([a == b for a, b in zip(described(drawn), said, strict=True)])
-        ),
-        "answers": share(seeing[~beyond]),
-        "answers, blind": share(guessing[~beyond]),
-        "answers, pictures shuffled": share(mixed_up[~beyond]),
-        "answers, drawn pictures": share(right(answers(model, tokenizer, drawn_tokens, of_drawn), of_drawn)),
-        "cannot_tell": share(seeing[beyond]),
-        "kinds": {kind: share(seeing[of]) for kind, of in kind_is.items()},
-        "kinds, blind": {kind: share(guessing[of]) for kind, of in kind_is.items()},
+        "the whole caption, word for word": {
+            real: share(right(said, captions)),
+            ours: share([a == b for a, b in zip(say(drawn_tokens, captions), said, strict=True)]),
+        },
+        "a picture drawn from its caption: all five attributes, and an intact picture": share(drawn_again),
+        f"the answer to questions of {len(QUESTIONS)} kinds": {
+            real: of(QUESTIONS, seeing),
+            ours: share(right(say(drawn_tokens, about_drawn), about_drawn)),
+            blindly: of(QUESTIONS, guessing),
+            "real pictures, shuffled": of(QUESTIONS, mixed_up),
+        },
+        'what no picture can tell: "i cannot tell"': of(["beyond"], seeing),
+        "the answer to questions of the kind": {kind: of([kind], seeing) for kind in QUESTIONS},
+        f"the same, {blindly}": {kind: of([kind], guessing) for kind in QUESTIONS},
     }

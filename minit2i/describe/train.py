@@ -5,24 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Generator, Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from minit2i.checkpoint import load_model, load_tokenizer
 from minit2i.clip import CLIP
 from minit2i.evaluate.train_judge import soften
-from minit2i.images import to_float, to_pil
+from minit2i.images import to_pil
 from minit2i.tokenizer import Tokenizer
 from minit2i.train.recipe import Recipe
 from minit2i.utils import device_of
 from minit2i.viz import grid
 from minit2i.world.batches import new_scenes, python_rng
 
-from .captioner import Batch, Captioner, CaptionerConfig, caption_loss, write
-from .views import render_view
-from .vqa import QUESTIONS, Question, ask, unseen_things
+from .captioner import LONGEST, Batch, Captioner, CaptionerConfig, caption_loss
+from .vqa import QUESTIONS, Question, answers, ask, pictures_of, unseen_things
 
 # Yes or no by comparison is what such a network learns last: these come twice
 KINDS = (*QUESTIONS, "is it", "wears", "glasses", "there", "is coloured", *["beyond"] * 3, *["describe"] * 5)
@@ -40,7 +39,7 @@ class CaptionData(NamedTuple):
 class CaptionRecipe(Recipe):
     """Each picture with a question about it.
 
-    blind: without the picture, to see what can be guessed from the questions alone.
+    blind: without the picture, to see how far the questions alone give the answers away.
     """
 
     batch: int = 64
@@ -53,63 +52,48 @@ class CaptionRecipe(Recipe):
         return CaptionData(load_model("clip", folder), load_tokenizer(folder), unseen_things(seen=True))
 
     def build(self, data: CaptionData) -> Captioner:
-        seen = data.clip.config
-        tokens = (seen.picture_size // seen.patch) ** 2
-        sizes = {"picture_tokens": tokens, "picture_width": seen.width}
-        return Captioner(CaptionerConfig(vocabulary=data.tokenizer.vocabulary, **sizes))
+        tokens, width = data.clip.image.position.shape  # with a class token, where there is one
+        longest = data.tokenizer.context + LONGEST
+        return Captioner(CaptionerConfig(data.tokenizer.vocabulary, longest, tokens, width))
 
-    def seen(self, model: Captioner, data: CaptionData, pixels: Tensor) -> Tensor:
-        """What the captioner is shown of pictures (B, 3, 64, 64) in [-1, 1]: CLIP's tokens (B, P, W)."""
-        config, on = model.config, device_of(model)
+    @torch.no_grad()
+    def seen(self, model: Captioner, data: CaptionData, pictures: Tensor) -> Tensor:
+        """What the captioner is shown of pictures (B, 3, S, S) in [-1, 1]: CLIP's tokens (B, P, W)."""
         if self.blind:
-            return torch.zeros(len(pixels), config.picture_tokens, config.picture_width, device=on)
-        with torch.no_grad():
-            return data.clip.image.tokens(pixels.to(on))
+            return torch.zeros(len(pictures), *data.clip.image.position.shape, device=device_of(model))
+        return data.clip.image.tokens(pictures.to(device_of(model)))
 
     def loss(self, model: Captioner, data: CaptionData, generator: Generator) -> Tensor:
-        asked = new_questions(self.batch, generator, python_rng(generator), data.things)
-        pixels = soften(pictures_of(asked).to(device_of(model)), generator)
-        return caption_loss(model, self.seen(model, data, pixels), question_batch(data.tokenizer, asked))
+        questions = new_questions(self.batch, generator, python_rng(generator), data.things)
+        pictures = pictures_of(questions, data.clip.config.picture_size).to(device_of(model))
+        tokens = self.seen(model, data, soften(pictures, generator))
+        return caption_loss(model, tokens, question_batch(data.tokenizer, questions))
 
     def note(self, data: CaptionData) -> dict:
         return {"blind": self.blind}
 
-    @torch.no_grad()
     def preview(self, model: Captioner, data: CaptionData) -> Image.Image:
         """Pictures, questions, and what it answers by now."""
         generator = Generator().manual_seed(2)
-        asked = new_questions(24, generator, python_rng(generator), data.things)
-        pixels = pictures_of(asked)
-        tokens = self.seen(model, data, pixels)
-        answers = [
-            write(model, data.tokenizer, tokens[i : i + 1], one.question)[0] for i, one in enumerate(asked)
-        ]
-        captions = [f"{one.question}? {answer}" for one, answer in zip(asked, answers, strict=True)]
-        return grid(to_pil(pixels), columns=8, captions=captions)
+        questions = new_questions(24, generator, python_rng(generator), data.things)
+        pictures = pictures_of(questions, data.clip.config.picture_size)
+        texts = answers(model, data.tokenizer, self.seen(model, data, pictures), questions)
+        captions = [f"{one.question}? {text}" for one, text in zip(questions, texts, strict=True)]
+        return grid(to_pil(pictures), columns=8, captions=captions)
 
 
 def new_questions(count: int, generator: Generator, rng: random.Random, things: list[str]) -> list[Question]:
-    """Questions about scenes of the training split that no one has drawn before."""
-    scenes, others = new_scenes(count, generator), new_scenes(count, generator)
-    return [
-        ask(rng.choice(KINDS), scene, other, rng, things) for scene, other in zip(scenes, others, strict=True)
-    ]
+    """Questions about scenes of the training split that no one has drawn before. things: see `vqa.beyond`."""
+    pairs = zip(new_scenes(count, generator), new_scenes(count, generator), strict=True)
+    return [ask(rng.choice(KINDS), scene, other, rng, things) for scene, other in pairs]
 
 
-def pictures_of(asked: list[Question]) -> Tensor:
-    """The pictures that are asked about: (B, 3, 64, 64) in [-1, 1]."""
-    pixels = torch.from_numpy(np.stack([np.asarray(render_view(one.view)) for one in asked]))
-    return to_float(pixels.permute(0, 3, 1, 2).contiguous())
-
-
-def question_batch(tokenizer: Tokenizer, asked: list[Question]) -> Batch:
-    """Questions and answers in one row each, padded."""
-    rows = [(tokenizer.encode(one.question), tokenizer.encode(one.answer)[1:]) for one in asked]
-    longest = max(len(question) + len(answer) for question, answer in rows)
-    ids = torch.full((len(rows), longest), tokenizer.padding)
-    places = []
-    for i, (question, answer) in enumerate(rows):
-        end = len(question) + len(answer)
-        ids[i, :end] = torch.tensor(question + answer)
-        places += [(i, column) for column in range(len(question), end)]
-    return Batch(ids, *torch.tensor(places).unbind(1))
+def question_batch(tokenizer: Tokenizer, questions: list[Question]) -> Batch:
+    """Questions and answers in one row each, padded; of an answer at most LONGEST tokens."""
+    rows = [(tokenizer.encode(one.question), tokenizer.encode(one.answer)[1:][:LONGEST]) for one in questions]
+    texts = [torch.tensor(question + answer) for question, answer in rows]
+    ids = pad_sequence(texts, batch_first=True, padding_value=tokenizer.padding)
+    is_answer = torch.zeros_like(ids, dtype=torch.bool)
+    for row, (question, answer) in zip(is_answer, rows, strict=True):
+        row[len(question) : len(question + answer)] = True
+    return Batch(ids, *is_answer.nonzero(as_tuple=True))

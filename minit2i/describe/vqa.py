@@ -1,29 +1,63 @@
-"""Questions about pictures, with their answers: what, which colour, how many, where, and what nobody knows.
+"""Visual question answering (VQA): pictures to ask about, and questions about them whose answers are known.
 
-Questions are balanced: who answers without looking is wrong about as often as can be.
+All pictures are made from scenes: no animal, one somewhere, or two side by side. Questions are balanced: who
+answers without looking is wrong about as often as can be.
+Papers: Antol et al. 2015 (VQA), Goyal et al. 2017 (why to balance it).
 """
 
 import random
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
-from minit2i.world.captions import with_article, word_lists
+from PIL import Image
+from torch import Tensor
+
+from minit2i.images import to_tensor
+from minit2i.tokenizer import Tokenizer
+from minit2i.utils import progress
+from minit2i.world.captions import full_caption, short_caption, with_article, word_lists
 from minit2i.world.noise_words import meaningless_words
-from minit2i.world.scenes import ANIMALS, BACKGROUNDS, COLOURS, EYEWEAR, HEADWEAR, Scene
+from minit2i.world.render import paints, render
+from minit2i.world.scenes import ANIMALS, BACKGROUNDS, COLOURS, EYEWEAR, HEADWEAR, Scene, world_data
 
-from .captioner import DESCRIBE, UNKNOWN
-from .views import View, at_a_side, description, side_by_side
+from .captioner import DESCRIBE, UNKNOWN, Captioner, write
+
+# ---- Pictures ----
+
+SIDES = {"left": -1, "in the middle": 0, "right": 1}
 
 
-class Question(NamedTuple):
-    """A question about a view, its answer, and its kind: a key of QUESTIONS, "describe" or "beyond"."""
+class View(NamedTuple):
+    """A picture to ask about: the scenes that stand in it (none, one, or two, from left to right), its
+    background, and on which side a single one stands."""
 
-    kind: str
-    view: View
-    question: str
-    answer: str
+    scenes: tuple[Scene, ...]
+    background: str
+    side: str = "in the middle"
+
+
+def at_a_side(scene: Scene, rng: random.Random) -> View:
+    """The scene, small, on the left, on the right or in the middle."""
+    side, size = rng.choice(list(SIDES)), rng.uniform(0.55, 0.68)
+    room = 0.49 - size / 2
+    x = SIDES[side] * rng.uniform(0.75, 1) * room + (side == "in the middle") * rng.uniform(-0.03, 0.03)
+    return View((replace(scene, x=x, y=rng.uniform(-room, room), size=size),), scene.background, side)
+
+
+def side_by_side(scene: Scene, other: Scene, rng: random.Random) -> View:
+    """Two scenes on one background; the second is another animal."""
+    if other.animal == scene.animal:  # bare: another animal in this hat may be held out
+        animal = rng.choice([a for a in ANIMALS if a != scene.animal])
+        other = replace(other, animal=animal, headwear="none", colour="none")
+    pair = [
+        replace(s, background=scene.background, x=x, y=rng.uniform(-0.1, 0.1), size=rng.uniform(0.42, 0.48))
+        for s, x in ((scene, -0.25), (other, 0.25))
+    ]
+    return View(tuple(pair), scene.background)
 
 
 def view_for(kind: str, scene: Scene, other: Scene, rng: random.Random) -> View:
@@ -35,21 +69,46 @@ def view_for(kind: str, scene: Scene, other: Scene, rng: random.Random) -> View:
             scene = replace(scene, headwear="none", colour="none")
         worn = "glasses" if kind == "missing" else rng.choice(EYEWEAR[1:])
         scene = replace(scene, eyewear="none" if rng.random() < clear else worn)
+    nobody, alone = View((), scene.background), View((scene,), scene.background)
     if kind == "how many":
-        return rng.choice(
-            (View((), scene.background), View((scene,), scene.background), side_by_side(scene, other, rng))
-        )
+        return rng.choice((nobody, alone, side_by_side(scene, other, rng)))
     if kind == "side":
         return side_by_side(scene, other, rng) if rng.random() < 0.5 else at_a_side(scene, rng)
     chance = rng.random()
     if kind in ("describe", "background", "beyond", "animal", "is it", "there") and chance < 0.04:
-        return View((), scene.background)
+        return nobody
     if kind in ("describe", "background", "beyond") and chance < 0.14:
         return side_by_side(scene, other, rng)
-    return at_a_side(scene, rng) if chance > 0.85 else View((scene,), scene.background)
+    return at_a_side(scene, rng) if chance > 0.85 else alone
 
 
-# ---- Questions. Each is given a view and chance, and returns a question and its answer ----
+def render_view(view: View, size: int = 64) -> Image.Image:
+    """The picture of a view, size x size."""
+    if not view.scenes:
+        return Image.new("RGB", (size, size), tuple(paints()["backgrounds"][view.background]))
+    picture = render(view.scenes[0], size)
+    if len(view.scenes) == 2:  # the right half is the other one's
+        half = size // 2
+        picture.paste(render(view.scenes[1], size).crop((half, 0, size, size)), (half, 0))
+    return picture
+
+
+def description(view: View) -> str:
+    """What is to be seen: "a cat wearing a blue baseball cap on a green background". Of two animals, what
+    eyewear they have is left out."""
+    if len(view.scenes) == 1:
+        return full_caption(view.scenes[0])
+    who = " and ".join(short_caption(scene) for scene in view.scenes) or "nothing"
+    return f"{who} on {with_article(view.background)} background"
+
+
+# ---- Questions ----
+
+QUESTIONS = (  # the kinds whose answers a picture shows
+    "animal", "is it", "there", "hat", "hat colour", "worn", "background", "is coloured", "glasses", "wears",
+    "how many", "missing", "side",
+)  # fmt: skip
+phrases = partial(world_data, "questions")  # ways to put a question, written by hand
 
 
 def called(name: str, rng: random.Random) -> str:
@@ -57,181 +116,128 @@ def called(name: str, rng: random.Random) -> str:
     return rng.choice(word_lists()["other words"].get(name, [name])) if rng.random() < 0.2 else name
 
 
-def what_animal(view: View, rng: random.Random) -> tuple[str, str]:
-    asked = rng.choice(("what animal is this", "which animal is it", "who is that", "what is it"))
-    return asked, with_article(view.scenes[0].animal) if view.scenes else "nothing"
+def truth_or(truth: str, others: Sequence[str], rng: random.Random, chance: float = 0.5) -> str:
+    """What to name in a question for yes or no: with this chance the truth, if there is one, or another."""
+    return truth if truth != "none" and rng.random() < chance else rng.choice(others)
 
 
-def is_it(view: View, rng: random.Random) -> tuple[str, str]:
-    animal = view.scenes[0].animal if view.scenes else ""
-    # Nobody is asked whether a polar bear is a bear
-    others = [
-        a for a in ANIMALS if a != animal and not {a, animal} <= {"bear", "polar bear", "panda", "koala"}
-    ]
-    named = animal if animal and rng.random() < 0.5 else rng.choice(others)
-    asked = rng.choice(("is it {}", "is this {}")).format(with_article(called(named, rng)))
-    return asked, "yes" if named == animal else "no"
+def question_about(kind: str, view: View, rng: random.Random) -> tuple[str, str]:
+    """A question of this kind, one of QUESTIONS, about a view, and its answer."""
+    scene = view.scenes[0] if view.scenes else Scene("none", "none", "none", "none", view.background, "none")
+    animal, hat, colour, eyewear = scene.animal, scene.headwear, scene.colour, scene.eyewear
 
+    def put(kind: str = kind) -> str:
+        return rng.choice(phrases()[kind])
 
-def is_there(view: View, rng: random.Random) -> tuple[str, str]:
-    kind = rng.choice(("animal", "hat", "any hat"))
-    if kind == "any hat" or (kind == "hat" and not view.scenes):
-        bare = not view.scenes or view.scenes[0].headwear == "none"
-        return "is there a hat", "no" if bare else "yes"
-    if kind == "hat":
-        asked, answer = wears_hat(view, rng)
-        return asked.replace("is it wearing", "is there"), answer
-    asked, answer = is_it(view, rng)
-    return re.sub("^is (it|this)", "is there", asked), answer
-
-
-def what_hat(view: View, rng: random.Random) -> tuple[str, str]:
-    hat = view.scenes[0].headwear
-    asked = rng.choice(("what is on its head", "what hat is it wearing", "what does it wear on its head"))
-    return asked, "nothing" if hat == "none" else with_article(hat)
-
-
-def what_it_wears(view: View, rng: random.Random) -> tuple[str, str]:
-    scene = view.scenes[0]
-    worn = [] if scene.headwear == "none" else [with_article(f"{scene.colour} {scene.headwear}")]
-    worn += [] if scene.eyewear == "none" else [scene.eyewear]
-    return rng.choice(("what is it wearing", "what does it wear")), " and ".join(worn) or "nothing"
-
-
-def hat_colour(view: View, rng: random.Random) -> tuple[str, str]:
-    scene = view.scenes[0]
-    hat = called(scene.headwear, rng) if scene.headwear != "none" and rng.random() < 0.3 else "hat"
-    asked = rng.choice(
-        ("what {} is the {}", "which {} is its {}", "what {} is its {}", "which {} does the {} have")
-    )
-    asked = asked.format(rng.choice(("colour", "colour", "color")), hat)
-    return asked, "there is no hat" if scene.headwear == "none" else scene.colour
-
-
-def background(view: View, rng: random.Random) -> tuple[str, str]:
-    colour = rng.choice(("colour", "colour", "color"))
-    asked = rng.choice(("what {} is the background", "which {} is the background", "what is behind it"))
-    return asked.format(colour), view.background
-
-
-def is_coloured(view: View, rng: random.Random) -> tuple[str, str]:
-    scene = view.scenes[0]
-    what, true, all_colours = rng.choice(
-        (("hat", scene.colour, COLOURS), ("background", scene.background, BACKGROUNDS))
-    )
-    named = (
-        true if true != "none" and rng.random() < 0.5 else rng.choice([c for c in all_colours if c != true])
-    )
-    if what == "hat" and true == "none":
-        return f"is the hat {named}", "there is no hat"
-    whose = rng.choice(("the", "its")) if what == "hat" else "the"
-    return f"is {whose} {what} {named}", "yes" if named == true else "no"
-
-
-def wears_glasses(view: View, rng: random.Random) -> tuple[str, str]:
-    worn = view.scenes[0].eyewear
-    if rng.random() < 0.4:
-        asked = rng.choice(
-            ("what is in front of its eyes", "what eyewear is it wearing", "what is on its nose")
-        )
-        return asked, "nothing" if worn == "none" else worn
-    named = worn if worn != "none" and rng.random() < 0.5 else rng.choice(EYEWEAR[1:])
-    asked = rng.choice(("is it wearing {}", "does it wear {}", "does it have {}")).format(named)
-    return asked, "yes" if named == worn else "no"
-
-
-def wears_hat(view: View, rng: random.Random) -> tuple[str, str]:
-    worn = view.scenes[0].headwear
-    if rng.random() < (0.4 if worn == "none" else 0.15):
-        asked = rng.choice(("is it wearing a hat", "does it wear a hat", "does it have a hat"))
-        return asked, "no" if worn == "none" else "yes"
-    named = worn if worn != "none" and rng.random() < 0.6 else rng.choice(HEADWEAR)
-    return f"is it wearing {with_article(called(named, rng))}", "yes" if worn == named else "no"
-
-
-def how_many(view: View, rng: random.Random) -> tuple[str, str]:
-    asked = rng.choice(("how many animals are there", "how many animals do you see", "how many are there"))
-    return asked, ("none", "one", "two")[len(view.scenes)]
-
-
-def missing(view: View, rng: random.Random) -> tuple[str, str]:
-    lacks = view.scenes[0].headwear == "none", view.scenes[0].eyewear == "none"
-    answers = {(True, True): "both", (True, False): "the hat", (False, True): "the glasses"}
-    asked = rng.choice(("what is missing a hat or glasses", "which is missing the hat or the glasses"))
-    return asked, answers.get(lacks, "nothing")
-
-
-def which_side(view: View, rng: random.Random) -> tuple[str, str]:
-    i = rng.randrange(len(view.scenes))
-    side = view.side if len(view.scenes) == 1 else ("left", "right")[i]
-    if len(view.scenes) == 1 and rng.random() < 0.4:
-        return rng.choice(("on which side is it", "where in the picture is it", "where is it")), side
-    asked = rng.choice(("on which side is the {}", "where is the {}"))
-    return asked.format(called(view.scenes[i].animal, rng)), side
-
-
-Maker = Callable[[View, random.Random], tuple[str, str]]
-QUESTIONS: dict[str, Maker] = {
-    "animal": what_animal, "is it": is_it, "there": is_there, "hat": what_hat, "hat colour": hat_colour,
-    "worn": what_it_wears, "background": background, "is coloured": is_coloured, "glasses": wears_glasses,
-    "wears": wears_hat, "how many": how_many, "missing": missing, "side": which_side,
-}  # fmt: skip
-BEYOND = (
-    "what is its name", "how old is it", "where does it live", "what time is it", "is it hungry",
-    "who made the hat", "what is it thinking", "does it like music", "how heavy is it",
-    "what will it do next", "why is it here", "who drew it", "is it a boy or a girl", "can it swim",
-    "what did it do yesterday", "how much does the hat cost", "where was this taken", "who owns it",
-    "is it married", "does it speak french", "what is it waiting for", "how fast can it run", "is it tired",
-    "what season is it", "does it have children", "where did it buy the hat", "what is the weather like",
-    "is it afraid", "whose birthday is it", "which country is it from",
-)  # fmt: skip
-BEYOND_HELD_OUT = (  # only to measure with
-    "when was it born", "who is its mother", "what does it eat", "can it fly", "is it thirsty",
-    "how tall is it", "what is its favourite food", "who gave it the hat", "where is it going",
-    "does it like cheese", "what day is it", "is it asleep at night", "how many friends does it have",
-    "what is it called", "why is it wearing that", "who took the picture",
-)  # fmt: skip
-OF_THINGS = ("what colour is the {}", "what color is its {}", "where is the {}", "who has the {}")
-
-
-# Words that mean nothing in a prompt, but can be seen
-VISIBLE = (
-    "head", "eye", "eyes", "nose", "ear", "ears", "mouth", "face", "hair", "fur", "left", "right", "top",
-    "middle", "side", "one", "two", "three", "color", "colour", "picture", "image", "animal", "animals",
-    "background", "hat", "glasses", "thing", "things", "something", "bottom", "body", "teeth", "neck",
-    "shape", "corner", "edge", "center", "figure", "object", "images", "colors", "pictures",
-)  # fmt: skip
+    match kind:
+        case "animal":
+            return put(), "nothing" if animal == "none" else with_article(animal)
+        case "is it":
+            bears = {"bear", "polar bear", "panda", "koala"}  # nobody is asked whether a polar bear is a bear
+            named = truth_or(animal, [a for a in ANIMALS if a != animal and not {a, animal} <= bears], rng)
+            return put().format(with_article(called(named, rng))), "yes" if named == animal else "no"
+        case "there":
+            thing = rng.choice(("animal", "hat", "any hat"))
+            if thing == "any hat" or (thing == "hat" and not view.scenes):
+                return "is there a hat", "yes" if hat != "none" else "no"
+            question, answer = question_about("wears" if thing == "hat" else "is it", view, rng)
+            return re.sub("^is (it|this)( wearing)?", "is there", question), answer
+        case "hat":
+            return put(), "nothing" if hat == "none" else with_article(hat)
+        case "hat colour":
+            thing = called(hat, rng) if hat != "none" and rng.random() < 0.3 else "hat"
+            question = put().format(put("spelling"), thing)
+            return question, "there is no hat" if hat == "none" else colour
+        case "worn":
+            worn = [] if hat == "none" else [with_article(f"{colour} {hat}")]
+            worn += [] if eyewear == "none" else [eyewear]
+            return put(), " and ".join(worn) or "nothing"
+        case "background":
+            spelling, question = put("spelling"), put()
+            return question.format(spelling), view.background
+        case "is coloured":
+            things = ("hat", colour, COLOURS), ("background", view.background, BACKGROUNDS)
+            thing, truth, colours = rng.choice(things)
+            named = truth_or(truth, [c for c in colours if c != truth], rng)
+            if truth == "none":
+                return f"is the hat {named}", "there is no hat"
+            whose = rng.choice(("the", "its")) if thing == "hat" else "the"
+            return f"is {whose} {thing} {named}", "yes" if named == truth else "no"
+        case "glasses":
+            if rng.random() < 0.4:
+                return put(), "nothing" if eyewear == "none" else eyewear
+            named = truth_or(eyewear, EYEWEAR[1:], rng)
+            return put("wears glasses").format(named), "yes" if named == eyewear else "no"
+        case "wears":
+            if rng.random() < (0.4 if hat == "none" else 0.15):
+                return put(), "yes" if hat != "none" else "no"
+            named = truth_or(hat, HEADWEAR, rng, chance=0.6)
+            return f"is it wearing {with_article(called(named, rng))}", "yes" if named == hat else "no"
+        case "how many":
+            return put(), ("none", "one", "two")[len(view.scenes)]
+        case "missing":
+            answers = {(True, True): "both", (True, False): "the hat", (False, True): "the glasses"}
+            return put(), answers.get((hat == "none", eyewear == "none"), "nothing")
+        case "side":
+            i, alone = rng.randrange(len(view.scenes)), len(view.scenes) == 1
+            side = view.side if alone else ("left", "right")[i]
+            if alone and rng.random() < 0.4:
+                return put("side of one"), side
+            return put().format(called(view.scenes[i].animal, rng)), side
+        case _:
+            raise ValueError(f"there is no kind of question {kind!r}")
 
 
 def unseen_things(seen: bool) -> list[str]:
-    """Words for what is in no picture: one half to train with, the other to measure (see clutter.py)."""
-    return [word for word in meaningless_words(seen) if word not in VISIBLE]
+    """Words for what is in no picture: one half to train with, the other to measure (`meaningless_words`)."""
+    visible = phrases()["visible"]  # these mean nothing in a prompt, but can be seen
+    return [word for word in meaningless_words(seen) if word not in visible]
 
 
-def beyond(rng: random.Random, things: list[str], sentences: tuple[str, ...] = BEYOND) -> str:
-    """A question about what the picture does not hold: one of these sentences, or one of a thing.
+def beyond(rng: random.Random, things: list[str], kind: str = "beyond") -> str:
+    """A question about what the picture does not hold: a phrase of this kind, or one about one of `things`,
+    words for what is in no picture."""
+    if rng.random() < 0.3:
+        return rng.choice(phrases()[kind])
+    return rng.choice(phrases()["beyond, of a thing"]).format(rng.choice(things))
 
-    things: words for what is in no picture.
-    """
-    return rng.choice(sentences) if rng.random() < 0.3 else rng.choice(OF_THINGS).format(rng.choice(things))
 
+class Question(NamedTuple):
+    """A question about a view, its answer, and its kind: one of QUESTIONS, "describe" or "beyond"."""
 
-DESCRIBING = (
-    DESCRIBE,
-    "what do you see",
-    "describe the picture",
-    "what does the picture show",
-    "describe it",
-)
+    kind: str
+    view: View
+    question: str
+    answer: str
 
 
 def ask(kind: str, scene: Scene, other: Scene, rng: random.Random, things: list[str]) -> Question:
     """A question of this kind, and a picture for it. things: see `beyond`."""
     view = view_for(kind, scene, other, rng)
     if kind == "describe":
-        return Question(
-            kind, view, DESCRIBE if rng.random() < 0.5 else rng.choice(DESCRIBING), description(view)
-        )
+        question = DESCRIBE if rng.random() < 0.5 else rng.choice(phrases()[kind])
+        return Question(kind, view, question, description(view))
     if kind == "beyond":
         return Question(kind, view, beyond(rng, things), UNKNOWN)
-    return Question(kind, view, *QUESTIONS[kind](view, rng))
+    return Question(kind, view, *question_about(kind, view, rng))
+
+
+# ---- Answers ----
+
+
+def pictures_of(questions: list[Question], size: int = 64) -> Tensor:
+    """The pictures that are asked about: (B, 3, size, size) in [-1, 1]."""
+    return to_tensor([render_view(one.view, size) for one in progress(questions, "rendering")])
+
+
+def answers(model: Captioner, tokenizer: Tokenizer, tokens: Tensor, questions: list[Question]) -> list[str]:
+    """An answer to each question, each with its picture's tokens (n, P, W); those alike are asked at once."""
+    alike = defaultdict(list)
+    for i, one in enumerate(questions):
+        alike[one.question].append(i)
+    parts = [rows[i : i + 100] for rows in alike.values() for i in range(0, len(rows), 100)]
+    texts = {}
+    for rows in progress(parts, "answering"):
+        written = write(model, tokenizer, tokens[rows], questions[rows[0]].question)
+        texts |= dict(zip(rows, written, strict=True))
+    return [texts[i] for i in range(len(questions))]

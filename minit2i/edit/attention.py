@@ -1,37 +1,27 @@
-"""Which word looks where, and how to keep it so while a word changes.
+"""Which word is attended to where, and how to keep it so while a word changes.
 
-In a denoiser each place asks all places and all words, and takes a weighted mean of their answers. These
-weights can be watched: they show which places a word speaks to. And they can be exchanged: with the weights
-of another prompt's picture, a new picture takes over its composition.
+Each position attends to all positions and all words, and takes a weighted mean of what they answer. These
+weights can be watched: they show which positions a word speaks to. And they can be exchanged: with those of
+another picture, a new one takes over its composition. A hook does either: conditioning["attention_hook"].
 Papers: Tang et al. 2023 (DAAM, what the weights show), Hertz et al. 2023 (prompt-to-prompt, exchanging them).
 
-Shapes: B prompts, P places of an attention layer (side x side), M tokens of the text, h heads.
+Shapes: B prompts, P positions of an attention layer (side x side), M tokens of the text, h heads.
 """
 
 from difflib import SequenceMatcher
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
-from minit2i.layers import Attention
 from minit2i.samplers import Denoise
 from minit2i.tokenizer import Tokenizer, words_of
-from minit2i.unet import UNet
-
-
-def text_layers(denoiser: UNet) -> list[Attention]:
-    """The attention layers that hear words, in the order of their use."""
-    return [part for part in denoiser.modules() if isinstance(part, Attention) and part.context_key_value]
-
-
-# ---- Watching ----
 
 
 class AttentionStore:
-    """A control that changes nothing and keeps what each place gives to each word, the mean over the heads.
+    """A hook that changes nothing and keeps how much each position attends to each word, the mean over heads.
 
-    prompts: how many there are. Under guidance the empty ones come before them and are left out: nothing
-    can be learnt from where they look.
+    prompts: how many there are. Under guidance as many empty ones come before them, and are left out.
     """
 
     def __init__(self, prompts: int):
@@ -46,40 +36,48 @@ class AttentionStore:
         return weights
 
     def mean(self) -> Tensor:
-        """What each place gave to each token, over all layers and steps: (B, side, side, M)."""
+        """How much each position attended to each token, over all layers and steps: (B, side, side, M)."""
         return torch.stack(self.maps).mean(dim=0)
 
-    def by_step(self, layers: int) -> Tensor:
-        """The same for each step: (steps, B, side, side, M); layers: see `text_layers`."""
-        return torch.stack(self.maps).unflatten(0, (-1, layers)).mean(dim=1)
+    def by_step(self, steps: int) -> Tensor:
+        """The same for each of so many steps: (steps, B, side, side, M)."""
+        return torch.stack(self.maps).unflatten(0, (steps, -1)).mean(dim=1)
 
 
 def token_columns(tokenizer: Tokenizer, text: str) -> list[tuple[str, list[int]]]:
-    """The words of a text, each with the places of its tokens among those that the denoiser hears."""
-    columns, at = [], 1  # the start token comes first
-    for word in words_of(text):
-        count = len(tokenizer.encode_word(word))
-        if at + count > tokenizer.context - 1:  # no room for it before the end token
-            break
-        columns.append((word, list(range(at, at + count))))
-        at += count
-    return columns
+    """The words of a text, each with the columns of its tokens in a map: what `attention_map` takes."""
+    words = words_of(text)  # they stand between a start and an end token
+    ends = accumulate((len(tokenizer.encode_word(word)) for word in words), initial=1)
+    spans = zip(words, pairwise(ends), strict=True)
+    return [(word, list(range(*span))) for word, span in spans if span[1] < tokenizer.context]
 
 
 def attention_map(maps: Tensor, columns: list[int]) -> Tensor:
-    """How much a word speaks to each place, from 0 to 1 where most: maps (..., side, side, M) -> without M.
+    """How much each position attends to a word, 1 where most: maps (..., side, side, M) -> (..., side, side).
 
-    columns: the places of its tokens, see `columns_of`; none of them: 0 everywhere.
+    columns: those of its tokens, see `token_columns`; without any: 0 everywhere. Source: Tang et al. 2023.
     """
     total = maps[..., columns].sum(dim=-1)
     return total / total.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
 
 
-# ---- Exchanging ----
+def map_of_changes(maps: Tensor, tokenizer: Tokenizer, first: list[str], second: list[str]) -> Tensor:
+    """How much each position attends to the words that only one of two prompts has: (B, side, side), 0 to 1.
+
+    maps: (2B, side, side, M), of the B first prompts and then of the B second ones.
+    """
+    changes = []
+    for b, both in enumerate(zip(first, second, strict=True)):
+        each = [attention_map(maps[b], [])]
+        for i, text, shared in zip((b, len(first) + b), both, shared_tokens(tokenizer, *both), strict=True):
+            alone = [column for column in range(len(tokenizer.encode(text))) if column not in shared]
+            each += [attention_map(maps[i], [column]) for column in alone]
+        changes.append(torch.stack(each).amax(dim=0))
+    return torch.stack(changes)
 
 
-def pairs(tokenizer: Tokenizer, first: str, second: str) -> tuple[list[int], list[int]]:
-    """The tokens that two prompts share, in order: their places in the first, and in the second."""
+def shared_tokens(tokenizer: Tokenizer, first: str, second: str) -> tuple[list[int], list[int]]:
+    """The tokens that two prompts share, in order: their columns in the first, and in the second."""
     matcher = SequenceMatcher(None, tokenizer.encode(first), tokenizer.encode(second), autojunk=False)
     old, new = [], []
     for i, j, size in matcher.get_matching_blocks():
@@ -89,22 +87,22 @@ def pairs(tokenizer: Tokenizer, first: str, second: str) -> tuple[list[int], lis
 
 
 class PromptToPrompt:
-    """A control that gives the second picture the attention of the first, where their words are the same.
+    """A hook that gives the second picture the attention of the first, where their words are the same.
 
     A batch holds the B first prompts and then the B second ones, and under guidance as many empty ones
-    before them. What places ask of places is the first picture's, and so is what they ask of words that both
-    prompts have; new words keep what they get, and each place's weights are brought back to a sum of 1. A
-    place that asked little but words that are gone keeps its own weights.
+    before them. How positions attend to positions is taken from the first picture, and so is how they attend
+    to words that both prompts have; new words keep what they get, and each position's weights are brought
+    back to a sum of 1. A position that attended to little but words that are gone keeps its own weights.
     Source: Hertz et al. 2023, section 3.
     """
 
     def __init__(self, tokenizer: Tokenizer, first: list[str], second: list[str], until: int):
         """until: attention is exchanged at times t above this one, while the composition is decided."""
-        self.shared = [pairs(tokenizer, *both) for both in zip(first, second, strict=True)]
+        self.shared = [shared_tokens(tokenizer, *both) for both in zip(first, second, strict=True)]
         self.until, self.on = until, False
 
     def wrap_denoiser(self, denoise: Denoise) -> Denoise:
-        """The same denoiser, which also tells this control the time."""
+        """The same denoiser, which also lets this hook know the time."""
 
         def timed(x_t: Tensor, t: Tensor) -> Tensor:
             self.on = int(t[0]) > self.until

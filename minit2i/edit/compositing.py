@@ -1,10 +1,9 @@
-"""Any picture to a square and back, and what was drawn laid into what was there.
+"""Any picture to a square and back, any mask to black and white, and new pixels laid into the old ones.
 
 A person's picture has any size and shape, and its pixels are theirs: what is not to change must come back as
 it was, bit for bit. So the square that the networks work on is a copy, and only what was drawn anew returns.
 
-Shapes: B pictures, C channels, H W height and width. A mask is 1 where something is to be drawn, 0 where the
-picture is known.
+Shapes: B pictures, C channels, H W height and width. A mask is 1 where to draw, 0 where the picture is known.
 """
 
 import numpy as np
@@ -13,7 +12,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from minit2i.images import as_rgb
+from minit2i.utils import InputError
+
 SIDE = 256  # of the square, in pixels
+CONTRAST = 32  # by how much, of 255, the marked pixels of a mask differ from the others at least
 
 
 class Letterbox:
@@ -26,9 +29,9 @@ class Letterbox:
         small = picture if picture.size == (*shape,) else picture.resize(shape, resample)
         self.left, self.top = ((SIDE - n) // 2 for n in shape)
         self.right, self.bottom = self.left + shape[0], self.top + shape[1]
-        around = ((self.top, SIDE - self.bottom), (self.left, SIDE - self.right), (0, 0))
+        margins = ((self.top, SIDE - self.bottom), (self.left, SIDE - self.right), (0, 0))
         pixels = np.asarray(small)
-        self.square = Image.fromarray(np.pad(pixels, around[: pixels.ndim], mode="edge"))
+        self.square = Image.fromarray(np.pad(pixels, margins[: pixels.ndim], mode="edge"))
 
     def back(self, square: Image.Image) -> Image.Image:
         """A square of SIDE pixels -> a picture of the size of the one that was given."""
@@ -36,14 +39,29 @@ class Letterbox:
         return inner if inner.size == self.size else inner.resize(self.size, Image.Resampling.LANCZOS)
 
 
-def to_mask(picture: Image.Image) -> Image.Image:
-    """A mask of black and white: what is lighter than the middle grey is to be drawn anew."""
-    return picture.convert("L").point(lambda value: 255 * (value >= 128))
+def to_mask(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A mask as people make one, of any mode, at this size in black and white: white is to be drawn anew.
+
+    If it is transparent somewhere, what is opaque is marked, whatever its colour; else what is lighter than
+    the middle grey. Raises InputError for one shade all over that is neither black nor white.
+    """
+    if not picture.has_transparency_data or picture.mode[0] in "IF":  # deep greys have none
+        picture = as_rgb(picture)
+    picture = picture.convert("RGBA")
+    alpha, shade = picture.getchannel("A"), picture.convert("RGB")
+    low, high = alpha.getextrema()
+    if high == 0 or high - low >= CONTRAST:  # halfway is the limit: a highlighter is half transparent
+        shade = alpha.point(lambda value: round(255 * (value - low) / max(1, high - low)))
+    low, high = shade.convert("L").getextrema()
+    if high - low < CONTRAST <= min(low, 255 - high):
+        raise InputError("the mask is of one shade all over: mark in white on black what to draw anew")
+    grey = shade.resize(size, Image.Resampling.BILINEAR).convert("L")
+    return grey.point(lambda value: 255 * (value >= 128))
 
 
 def erode(mask: Tensor, radius: int) -> Tensor:
     """A mask (B, 1, H, W) with so many pixels less at its rim. The edge of the picture is no rim."""
-    return -F.max_pool2d(-mask, 2 * radius + 1, stride=1, padding=radius)
+    return -dilate(-mask, radius)
 
 
 def dilate(mask: Tensor, radius: int) -> Tensor:
@@ -74,13 +92,12 @@ def match_colours(known: Tensor, drawn: Tensor, mask: Tensor) -> Tensor:
     edge. How far it is off is known around the mask: a mean of that, weighted by nearness, is taken off.
     Where the two differ by more than a shade they show different things, which do not count.
     """
-    radius = drawn.shape[-1] // 8
-    off = known - drawn
+    radius, off = drawn.shape[-1] // 8, known - drawn
     # Gaussian in the difference, as in a bilateral filter (Tomasi & Manduchi 1998); a shade is about 0.1
     weight = (1 - mask) * (-(off.square().mean(dim=1, keepdim=True)) / 0.1**2).exp()
 
     def spread(x: Tensor) -> Tensor:
-        for _ in range(3):  # three boxes in a row are nearly a bell; each first across, then down
+        for _ in range(3):  # three boxes in a row are nearly a Gaussian; each first across, then down
             x = F.avg_pool2d(x, (1, 2 * radius + 1), stride=1, padding=(0, radius))
             x = F.avg_pool2d(x, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
         return x

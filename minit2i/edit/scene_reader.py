@@ -1,7 +1,6 @@
 """A small network that says what a picture shows, and where the head is, from what CLIP's image tower sees.
 
-Who changes a picture has to know what is in it. CLIP has learnt to see; what the tokens of its image tower
-know is read off by two layers.
+Who changes a picture has to know what is in it. CLIP has learnt to see; two layers say what its tokens know.
 
 Shapes: B pictures, L D tokens of CLIP's image tower and their width.
 """
@@ -57,9 +56,7 @@ def read_scenes(clip: CLIP, reader: SceneReader, pictures: Tensor) -> list[tuple
     bare = logits[hat].argmax(1) == 0
     # A hat has a colour, and no hat has none: whether there is one, the hat decides.
     logits[colour][:, 0] = torch.where(bare, torch.inf, -torch.inf)
-    answers = torch.stack([logit.argmax(1) for logit in logits], dim=1).tolist()
-    scenes = [
-        Scene(**{name: values[i] for (name, values), i in zip(ATTRIBUTES.items(), row, strict=True)})
-        for row in answers
-    ]
+    rows = zip(*(logit.argmax(1).tolist() for logit in logits), strict=True)
+    named = ([values[i] for values, i in zip(ATTRIBUTES.values(), row, strict=True)] for row in rows)
+    scenes = [Scene(**dict(zip(ATTRIBUTES, values, strict=True))) for values in named]
     return [(framed(scene, head), head) for scene, head in zip(scenes, heads.tolist(), strict=True)]

@@ -1,32 +1,40 @@
-"""How the denoiser learns to go on from what is known: it is shown that, and trained a little further."""
+"""How a denoiser learns to inpaint, and the reader to say what is there: on scenes with a part covered.
+
+Shapes: B scenes, pictures (B, 3, S, S), masks (B, 1, S, S), 1 where covered; S = 64.
+"""
 
 import random
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import torch
-from PIL import Image
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
 from torch import Generator, Tensor
 
-from minit2i.images import to_float, to_pil
+from minit2i.checkpoint import load_model
+from minit2i.clip import CLIP, Text
+from minit2i.evaluate.train_judge import soften
+from minit2i.images import to_float, to_pil, to_tensor
 from minit2i.text2image import TextToImage
-from minit2i.train.denoiser import DenoiserRecipe, worded
+from minit2i.train.denoiser import DenoiserRecipe, DenoisingRecipe, conditioned_text, drop_layouts, worded
 from minit2i.train.recipe import Recipe
-from minit2i.unet import UNet, UNetConfig, denoising_loss
+from minit2i.unet import UNet
 from minit2i.utils import device_of
 from minit2i.viz import grid
-from minit2i.world.batches import drop_captions, new_scenes, one_each, python_rng, render_all
+from minit2i.world.batches import new_scenes, one_each, python_rng, render_all, scene_pictures
 from minit2i.world.captions import full_caption
 from minit2i.world.noise_words import meaningless_words
-from minit2i.world.render import framed
-from minit2i.world.render import layout as placed
-from minit2i.world.scenes import COLOURS, EYEWEAR, HEADWEAR, Scene, draw_scene
+from minit2i.world.render import framed, layout
+from minit2i.world.scenes import ATTRIBUTES, COLOURS, EYEWEAR, HEADWEAR, Scene, draw_scene
 
-from .any_size import ROOM, TOWARDS, amid_the_new, left_behind
-from .compositing import composite
-from .editor import inpaint_conditioning, layouts
-from .masks import difference, random_masks
+from .any_size import ROOM, TOWARDS, amid_the_new, left_behind, turned
+from .compositing import composite, dilate
+from .editor import inpaint_conditioning, layout_vectors
+from .scene_reader import SceneReader, SceneReaderConfig, read_scenes
+
+S = 64
 
 
 class InpaintData(NamedTuple):
@@ -36,21 +44,11 @@ class InpaintData(NamedTuple):
     meaningless: list[str]
 
 
-class Covered(NamedTuple):
-    """Pictures (B, 3, 64, 64) in [-1, 1], masks (B, 1, 64, 64), and the scenes that captions speak of."""
-
-    pictures: Tensor
-    masks: Tensor
-    scenes: list[Scene]
-
-
 @dataclass(frozen=True)
-class InpaintRecipe(Recipe):
-    """The denoiser, with eyes for what is known: of rectangles, strokes, the shapes of what may change, and
-    windows that look beyond the edge of a picture."""
+class InpaintRecipe(DenoisingRecipe):
+    """The denoiser, given the known part as well, trained a little further: what is covered are rectangles,
+    strokes, the shapes of what may change, and what lies beyond the edge of a picture."""
 
-    batch: int = 32
-    minutes: float = 20
     lr: float = 2e-3
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder", "denoiser")
 
@@ -58,83 +56,136 @@ class InpaintRecipe(Recipe):
         return InpaintData(TextToImage.load(folder), meaningless_words(seen=True))
 
     def build(self, data: InpaintData) -> UNet:
-        config: UNetConfig = data.t2i.denoiser.config
-        model = UNet(UNetConfig(**asdict(config) | {"inpaint_cond": config.channels + 1}))
-        model.load_state_dict(model.state_dict() | data.t2i.denoiser.state_dict())
+        denoiser = data.t2i.denoiser
+        model = UNet(replace(denoiser.config, inpaint_cond=denoiser.config.channels + 1))
+        model.load_state_dict(model.state_dict() | denoiser.state_dict())
         return model
 
-    def loss(self, model: UNet, data: InpaintData, generator: Generator) -> Tensor:
-        rng, t2i, on = python_rng(generator), data.t2i, device_of(model)
-        with torch.no_grad():
-            pictures, masks, scenes = new_batch(self.batch, generator)
-            pictures, masks = pictures.to(on), masks.to(on)
-            captions = worded(scenes, rng, DenoiserRecipe.in_full, data.meaningless)
-            layout = layouts(scenes)
-            left_out = one_each(layout, generator)[..., 0, 0] < DenoiserRecipe.left_out  # (B, 1)
-            conditioning = {
-                "layout": layout.masked_fill(left_out, 0.0).to(on),
-                "inpaint_cond": inpaint_conditioning(t2i, pictures, masks),
-            }
-            text = t2i.encode(drop_captions(captions, rng))
-            x_0 = t2i.encode_pictures(pictures)
-        settings = DenoiserRecipe.weighting, DenoiserRecipe.logit_normal
-        return denoising_loss(model, t2i.schedule, x_0, text, generator, *settings, **conditioning)
+    def new_batch(self, data: InpaintData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
+        (t2i, meaningless), rng = data, python_rng(generator)
+        x, masks, scenes = covered_scenes(self.batch, generator, device_of(t2i.denoiser))
+        layouts = drop_layouts(layout_vectors(scenes), generator).to(x.device)
+        captions = worded(scenes, rng, DenoiserRecipe.in_full, meaningless)
+        text = conditioned_text(t2i.clip, t2i.tokenizer, captions, rng)
+        conditioning = {"layout": layouts, "inpaint_cond": inpaint_conditioning(t2i, x, masks)}
+        return t2i.encode_pictures(x), text, conditioning
 
     @torch.no_grad()
     def preview(self, model: UNet, data: InpaintData) -> Image.Image:
         """Pictures, covered, and drawn anew."""
-        t2i = data.t2i
-        x, masks, scenes = new_batch(16, Generator().manual_seed(2))
-        x, masks = x.to(device_of(model)), masks.to(device_of(model))
-        settings = {
-            "layout": layouts(scenes),
-            "conditioning": {"inpaint_cond": inpaint_conditioning(t2i, x, masks)},
-        }
-        drawn = t2i.with_denoiser(model).draw([full_caption(scene) for scene in scenes], **settings)
-        return grid(to_pil(torch.cat([x, x * (1 - masks), drawn])), columns=16, side=64)
+        t2i, generator = data.t2i.with_denoiser(model), Generator().manual_seed(2)
+        x, masks, scenes = covered_scenes(16, generator, device_of(model))
+        captions = [full_caption(scene) for scene in scenes]
+        conditioning = {"inpaint_cond": inpaint_conditioning(t2i, x, masks)}
+        drawn = t2i.draw(captions, layout=layout_vectors(scenes), conditioning=conditioning)
+        return grid(to_pil(torch.cat([x, x * (1 - masks), drawn])), columns=16, side=S)
 
 
-def new_batch(count: int, generator: Generator) -> Covered:
-    """Half with rectangles and strokes, a quarter with the shapes of what may change, a quarter windows."""
+def covered_scenes(count: int, generator: Generator, on: torch.device) -> tuple[Tensor, Tensor, list[Scene]]:
+    """Pictures in [-1, 1], masks and what captions speak of: half of them with rectangles and strokes, a
+    quarter with the shapes of what may change, a quarter windows beyond an edge."""
     rng, scenes = python_rng(generator), new_scenes(count, generator)
-    half, quarter = count // 2, count // 4
-    pictures = render_all(scenes)
-    masks = random_masks(count, generator)
-    changed = scenes[half : half + quarter]
-    others = render_all([changed_scene(scene, rng) for scene in changed])
-    shapes = difference(pictures[half : half + quarter], others, wrap_denoiser=rng.randint(1, 4))
-    masks[half : half + quarter] = torch.maximum(shapes, masks[half : half + quarter] * (rng.random() < 0.2))
-    windows = [window(scene, rng) for scene in scenes[half + quarter :]]
-    pictures, scenes = to_float(pictures), scenes[: half + quarter] + [w.scenes[0] for w in windows]
-    pictures = torch.cat([pictures[: half + quarter], *(w.pictures for w in windows)])
-    return Covered(pictures, torch.cat([masks[: half + quarter], *(w.masks for w in windows)]), scenes)
+    half, rest = count // 2, count // 2 + count // 4
+    pictures, masks = render_all(scenes), random_masks(count, generator)
+    others = render_all([changed_scene(scene, rng) for scene in scenes[half:rest]])
+    shapes = difference(pictures[half:rest], others, margin=rng.randint(1, 4))
+    masks[half:rest] = torch.maximum(shapes, masks[half:rest] * (rng.random() < 0.2))
+    parts = [(to_float(pictures[:rest]), masks[:rest], scenes[:rest])]
+    parts += [window(scene, rng) for scene in scenes[rest:]]
+    pictures, masks, scenes = zip(*parts, strict=True)
+    return torch.cat(pictures).to(on), torch.cat(masks).to(on), sum(scenes, [])
 
 
 def changed_scene(scene: Scene, rng: random.Random) -> Scene:
     """The scene with another hat, another colour of it or other eyewear, the head where it is."""
-    head = placed(scene)[0][2:]
     other = replace(scene, headwear=rng.choice(HEADWEAR), colour=rng.choice(COLOURS))
     if rng.random() < 0.3:
         other = replace(scene, eyewear=rng.choice(EYEWEAR))
-    return framed(other, head)
+    return framed(other, layout(scene)[0][2:])
 
 
-def window(scene: Scene, rng: random.Random) -> Covered:
+def window(scene: Scene, rng: random.Random) -> tuple[Tensor, Tensor, list[Scene]]:
     """A square that looks beyond one side of a scene, at what goes on there: the scene itself, or another
     animal on the same background. What is beyond is covered."""
     side, share = rng.choice(list(TOWARDS)), rng.uniform(0.1, 0.85)
-    mask, there = beyond(side, round(64 * share)), left_behind(scene, side, share)
+    new, there = round(S * share), left_behind(scene, side, share)
+    mask = turned(F.pad(torch.zeros(1, 1, S, S - new), (0, new), value=1.0), side)
     if share < ROOM:
-        return Covered(to_float(render_all([there])), mask, [there])
+        return to_float(render_all([there])), mask, [there]
     other = replace(draw_scene(rng.getrandbits(62), 0), background=scene.background)
     other = amid_the_new(other, side, share)
     known, new = to_float(render_all([there, other])).split(1)
-    return Covered(composite(known, new, mask), mask, [other])
+    return composite(known, new, mask), mask, [other]
 
 
-def beyond(side: str, new: int) -> Tensor:
-    """A mask (1, 1, 64, 64) over so many pixels at one side."""
-    mask = torch.zeros(1, 1, 64, 64)
-    places = slice(0, new) if side in ("left", "up") else slice(64 - new, 64)
-    mask[(..., places) if side in ("left", "right") else (..., places, slice(None))] = 1
-    return mask
+def random_masks(count: int, generator: Generator) -> Tensor:
+    """Rectangles and strokes, a few each, which cover a little to most of a picture: (count, 1, S, S)."""
+    rng = python_rng(generator)
+    return (to_tensor([drawn_mask(rng) for _ in range(count)], mode="L") > 0).float()
+
+
+def drawn_mask(rng: random.Random) -> Image.Image:
+    """One to three rectangles, or one to four strokes, white on black."""
+    picture, spots = Image.new("L", (S, S)), range(-4, S + 4)
+    brush = ImageDraw.Draw(picture)
+    if rng.random() < 0.5:
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            x, y, w, h = rng.choice(spots), rng.choice(spots), rng.randint(6, 48), rng.randint(6, 48)
+            brush.rectangle((x - w // 2, y - h // 2, x + w // 2, y + h // 2), fill=255)
+    else:
+        for _ in range(rng.randint(1, 4)):
+            width = rng.randint(3, 16)
+            points = [(rng.choice(spots), rng.choice(spots)) for _ in range(rng.randint(2, 5))]
+            brush.line(points, fill=255, width=width, joint="curve")
+            for x, y in points:  # round ends
+                brush.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+    return picture
+
+
+def difference(a: Tensor, b: Tensor, margin: int) -> Tensor:
+    """A mask over where two uint8 pictures (B, 3, S, S) differ, and over so many pixels around that."""
+    differs = (to_float(a) - to_float(b)).abs().amax(dim=1, keepdim=True) > 0.04
+    return dilate(differs.float(), margin)
+
+
+@dataclass(frozen=True)
+class ReaderRecipe(Recipe):
+    """The scene reader, on scenes of the training split, softened a little, half of them covered in part."""
+
+    batch: int = 64
+    minutes: float = 3
+    lr: float = 2e-3
+    position: float = 20.0  # how much it counts where the head is
+    needs: ClassVar[tuple[str, ...]] = ("clip",)
+
+    def load_data(self, folder: str | Path) -> CLIP:
+        return load_model("clip", folder)
+
+    def build(self, data: CLIP) -> SceneReader:
+        tokens, width = data.image.position.shape
+        return SceneReader(SceneReaderConfig(tokens, width))
+
+    def loss(self, model: SceneReader, data: CLIP, generator: Generator) -> Tensor:
+        scenes, on = new_scenes(self.batch, generator), device_of(data)
+        x = soften(to_float(render_all(scenes).to(on)), generator)
+        covered = random_masks(self.batch, generator).to(on) * (one_each(x, generator) < 0.5)
+        with torch.no_grad():
+            tokens = data.image.tokens(x * (1 - covered))
+        logits, heads = model(tokens)
+        right = torch.tensor(
+            [[values.index(getattr(scene, name)) for name, values in ATTRIBUTES.items()] for scene in scenes]
+        )
+        losses = (F.cross_entropy(logit, right[:, i].to(on)) for i, logit in enumerate(logits))
+        return sum(losses) + self.position * F.l1_loss(heads, heads_of(scenes).to(on))
+
+    @torch.no_grad()
+    def preview(self, model: SceneReader, data: CLIP) -> Image.Image:
+        pictures = to_float(scene_pictures("train", 16, S, seed=2)[0]).to(device_of(data))
+        shown = read_scenes(data, model, pictures)
+        captions = [f"{s.animal}, {s.colour} {s.headwear}, {s.size:.2f}" for s, _ in shown]
+        return grid(to_pil(pictures), captions=captions)
+
+
+def heads_of(scenes: list[Scene]) -> Tensor:
+    """The squares of the heads: left, top and side, (B, 3), as fractions of the frame."""
+    return torch.tensor([layout(scene)[0][2:] for scene in scenes], dtype=torch.float32)

@@ -1,119 +1,204 @@
-"""Can CLIP tell a caption from nearly the same one, name an animal, find art by its name?"""
+"""Can CLIP tell a caption from nearly the same one, name an animal, find art by its name, see what is meant?
 
-import dataclasses
+And what do the tokens of its image tower hold? That is asked with linear probes (Alain and Bengio 2016): one
+linear layer each, the tower frozen. Shapes: N pictures, F features of each, K numbers to read off.
+"""
+
+import csv
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
 
+from minit2i.checkpoint import load_model, load_tokenizer
 from minit2i.clip import Matcher
 from minit2i.images import to_float
 from minit2i.schedule import Schedule
-from minit2i.utils import device_of, in_batches
-from minit2i.world.batches import emoji_pictures, normal_noise, render_all, scene_pictures
+from minit2i.utils import data_file, device_of, in_batches, progress
+from minit2i.world.batches import emoji_pictures, normal_noise, render_all
 from minit2i.world.captions import full_caption, short_caption, with_article
 from minit2i.world.datasets import load
-from minit2i.world.scenes import ANIMALS, ATTRIBUTES, Scene
+from minit2i.world.noise_words import meaningless_words, with_words
+from minit2i.world.render import layout, render
+from minit2i.world.scenes import ANIMALS, ATTRIBUTES, STYLES, Scene, draw_scene
 
-from .metrics import retrieval_at_k
-from .probes import measure_probes
-from .shares import REAL_SEED, share
-from .wording import measure_meaningless, measure_wording
+from .judge import truth
+from .metrics import retrieved_at_k
+from .report import Bench
+from .shares import OTHER_SEED, REAL_SEED, share
+
+PROBE_SCENES = 6_000  # that the probes learn from
+NEAR = 0.05  # of the frame
 
 
-def measure_clip(matcher: Matcher, n: int) -> dict:
-    """Swapped captions, naming and probes on n held-out scenes; wording; retrieval over all emoji."""
-    pixels, shown = scene_pictures("held_out", n, 64, seed=REAL_SEED)
+def measure(bench: Bench) -> dict:
+    """Swapped captions, naming and probes on n held-out scenes; what people type; all emoji by name."""
+    matcher = Matcher(load_model("clip", bench.folder), load_tokenizer(bench.folder))
+    scenes = [draw_scene(REAL_SEED, i, "held_out") for i in range(bench.n)]
+    styles = {split: dict.fromkeys(load("emoji", split)["style"]) for split in ("test", "train")}
+    never, known = ({s: retrieval(matcher, s, split) for s in some} for split, some in styles.items())
     return {
-        **measure_swaps(matcher, pixels, shown),
-        **measure_naming(matcher, pixels, shown),
-        **measure_wording(matcher),
-        **measure_meaningless(matcher, max(1, n // 10)),
-        **measure_emoji(matcher, "train"),
-        **measure_emoji(matcher, "test"),
-        **measure_probes(matcher.model.image, pixels, shown),
+        "the right caption against one with": measure_swaps(matcher, scenes),
+        "naming one animal of 20": measure_naming(matcher, scenes),
+        "what people type": measure_wording(matcher),
+        "each attribute of a caption": measure_noise_words(matcher, scenes[: max(1, bench.n // 10)]),
+        "an emoji by its name, style never seen": never,
+        "an emoji by its name, style of its training": known,
+        "read by a linear layer": measure_probes(matcher, scenes),
     }
 
 
 @torch.no_grad()
-def embed(matcher: Matcher, pixels: Tensor) -> Tensor:
-    """uint8 pictures (N, 3, H, W) -> (N, E) of length 1."""
-    on = device_of(matcher.model)
-    return in_batches(lambda part: matcher.model.embed_pictures(to_float(part.to(on))), pixels)
+def embed(matcher: Matcher, pictures: Tensor) -> Tensor:
+    """(N, 3, H, W) in [-1, 1] -> (N, E) of length 1."""
+    return in_batches(lambda part: matcher.model.embed_pictures(part.to(device_of(matcher.model))), pictures)
 
 
-# ---- Scenes ----
+def measure_swaps(matcher: Matcher, scenes: list[Scene]) -> dict:
+    """Does each scene fit its own caption better than one in which a single attribute is another?
 
-
-def measure_swaps(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict:
-    """Does each picture fit its own caption better than one in which a single attribute is another?
-
-    pixels: uint8 (N, 3, H, W); shown: the N scenes, all with hats. For `hat` every second scene is drawn
-    without its hat.
+    scenes: all with hats; for the last figure every second one is drawn without.
     """
-    pictures = embed(matcher, pixels)
 
-    def swap(name: str, pictures: Tensor, own: list[str], swapped: list[str]) -> dict:
-        own_fit, swapped_fit = ((pictures * matcher.embed_texts(texts)).sum(1) for texts in (own, swapped))
-        return {f"swap_{name}": share(own_fit > swapped_fit)}
+    def say_all(scene: Scene) -> str:  # the full caption, which also says so if there are no glasses
+        bare = f"{short_caption(scene)} and no glasses on {with_article(scene.background)} background"
+        return bare if scene.eyewear == "none" else full_caption(scene)
+
+    def prefer_own(own: list[Scene], others: list[Scene], say: Callable[[Scene], str] = full_caption) -> dict:
+        pictures, texts = embed(matcher, to_float(render_all(own))), ([*map(say, own)], [*map(say, others)])
+        own_fit, fit = ((pictures * matcher.embed_texts(some)).sum(1) for some in texts)
+        return share(own_fit > fit)
 
     result = {}
     for name in ("animal", "headwear", "colour", "eyewear", "background"):
         values = [value for value in ATTRIBUTES[name] if value != "none" or name == "eyewear"]
-        caption = all_said if name == "eyewear" else full_caption
-        others = [changed(scene, name, values, i) for i, scene in enumerate(shown)]
-        result |= swap(name, pictures, [caption(s) for s in shown], [caption(s) for s in others])
-    bare = [dataclasses.replace(scene, headwear="none", colour="none") for scene in shown]
-    own = [a if i % 2 else b for i, (a, b) in enumerate(zip(shown, bare, strict=True))]
-    others = [b if i % 2 else a for i, (a, b) in enumerate(zip(shown, bare, strict=True))]
-    pictures = embed(matcher, render_all(own))
-    return result | swap("hat", pictures, [full_caption(s) for s in own], [full_caption(s) for s in others])
+        rest = [[value for value in values if value != getattr(scene, name)] for scene in scenes]
+        others = [replace(s, **{name: rest[i][i % len(rest[i])]}) for i, s in enumerate(scenes)]  # in turn
+        result[f"another {name}"] = prefer_own(scenes, others, say_all if name == "eyewear" else full_caption)
+    pairs = [[scene, replace(scene, headwear="none", colour="none")] for scene in scenes]
+    own, others = ([pair[(i + k) % 2] for i, pair in enumerate(pairs)] for k in (1, 0))
+    return result | {"the hat taken off or put on": prefer_own(own, others)}
 
 
-def changed(scene: Scene, attribute: str, choices: tuple[str, ...], i: int) -> Scene:
-    """The same scene with another value of an attribute, each of the others in turn."""
-    others = [choice for choice in choices if choice != getattr(scene, attribute)]
-    return dataclasses.replace(scene, **{attribute: others[i % len(others)]})
-
-
-def all_said(scene: Scene) -> str:
-    """The full caption, which also says so if there are no glasses."""
-    if scene.eyewear != "none":
-        return full_caption(scene)
-    return f"{short_caption(scene)} and no glasses on {with_article(scene.background)} background"
-
-
-def measure_naming(matcher: Matcher, pixels: Tensor, shown: list[Scene]) -> dict:
+def measure_naming(matcher: Matcher, scenes: list[Scene]) -> dict:
     """Which of the 20 animals is it? Asked of the pictures and of their noised versions."""
     names = matcher.embed_texts([with_article(animal) for animal in ANIMALS])
-    right = torch.tensor([ANIMALS.index(scene.animal) for scene in shown])
-    schedule, generator = Schedule.cosine(), Generator().manual_seed(REAL_SEED)
-    result = {}
-    for label, noise in (("", 0), ("_noised_quarter", 0.25), ("_noised_half", 0.5)):
-        x = to_float(pixels)
-        if noise:
-            eps = normal_noise(*x.shape, generator=generator, device=x.device)
-            x = schedule.add_noise(x, eps, torch.full((len(x),), int(noise * schedule.T)))
-        with torch.no_grad():
-            pictures = in_batches(matcher.model.embed_pictures, x.to(device_of(matcher.model)))
-        result[f"animal_naming{label}"] = share((pictures @ names.T).argmax(1).cpu() == right)
+    right = torch.tensor([ANIMALS.index(scene.animal) for scene in scenes])
+    schedule, generator, result = Schedule.cosine(), Generator().manual_seed(REAL_SEED), {}
+    x_0 = x = to_float(render_all(scenes))
+    for label, part in {"as it is": 0, "a quarter of the way to noise": 0.25, "half of the way": 0.5}.items():
+        if part:
+            eps = normal_noise(*x_0.shape, generator=generator, device=x_0.device)
+            x = schedule.add_noise(x_0, eps, torch.full((len(x_0),), int(part * schedule.T)))
+        result[label] = share((embed(matcher, x) @ names.T).argmax(1).cpu() == right)
     return result
 
 
-# ---- Emoji ----
-
-
-def measure_emoji(matcher: Matcher, split: str) -> dict:
-    """Retrieval in each style of a split of the emoji; no training sees the one of "test"."""
-    styles = dict.fromkeys(load("emoji", split)["style"])
-    kind = "emoji" if split == "train" else "emoji_never_seen"
-    return {f"{kind}_{style}": retrieval(matcher, style, split) for style in styles}
-
-
 def retrieval(matcher: Matcher, style: str, split: str = "train") -> dict:
-    """Text to picture over all emoji of one style, on white: is the right one first, or in the first ten?"""
+    """Text to picture over all emoji of one style of a split, on white: is the right one among the first?"""
     pixels, entries = emoji_pictures(64, (style,), split)
-    pictures = embed(matcher, pixels[:, :3] + (255 - pixels[:, 3:]))  # the colours are premultiplied
+    pictures = embed(matcher, to_float(pixels[:, :3] + (255 - pixels[:, 3:])))  # premultiplied colours
     queries = matcher.embed_texts([entry["name"] for entry in entries])
     similarity, answer = (queries @ pictures.T).cpu(), torch.arange(len(entries))
-    r_at_1, r_at_10 = (retrieval_at_k(similarity, answer, k) for k in (1, 10))
-    return {"r_at_1": r_at_1, "r_at_10": r_at_10, "n": len(entries)}
+    ranks = {"first": 1, "among the first ten": 10}
+    return {label: share(retrieved_at_k(similarity, answer, k)) for label, k in ranks.items()}
+
+
+def read_wording(half: str) -> list[dict[str, str]]:
+    """The prompts of one half of what people type: "look" to develop with, "measure" to report."""
+    with open(data_file("words", "wording.tsv"), newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [row for row in rows if row["half"] == half]
+
+
+def measure_wording(matcher: Matcher, half: str = "measure") -> dict:
+    """Of each attribute that a prompt states: is it the right one, among all, that fits best?
+
+    The attributes of one prompt are not quite independent, so their interval is a little too narrow.
+    """
+    whole, each, named = [], [], defaultdict(list)
+    for i, row in enumerate(progress(read_wording(half), "reading prompts")):
+        asked = {name: row[name] for name in ATTRIBUTES if row.get(name)}
+        [right] = read_attributes(matcher, [row["prompt"]], asked, i)
+        whole.append(all(right.values()))
+        each += right.values()
+        for name in right:
+            named[name].append(right[name])
+    counted = {"all that is said, prompt by prompt": whole, "each attribute that is said": each, **named}
+    return {name: share(right) for name, right in counted.items()}
+
+
+def measure_noise_words(matcher: Matcher, scenes: list[Scene]) -> dict:
+    """The same for full captions: plain, and with one to three words in them that mean nothing and that no
+    training throws in."""
+    rng, words = random.Random(OTHER_SEED), meaningless_words(seen=False)
+    plain, noisy, names = [], [], ("animal", "headwear", "colour", "background", "eyewear")
+    for i, scene in enumerate(progress(scenes, "reading captions")):
+        asked = {name: getattr(scene, name) for name in names if getattr(scene, name) != "none"}
+        text = full_caption(scene)
+        texts = [text, with_words(text, rng.sample(words, rng.randint(1, 3)), rng)]
+        for answers, right in zip((plain, noisy), read_attributes(matcher, texts, asked, i), strict=True):
+            answers += right.values()
+    return {"plain": share(plain), "with one to three words in it that mean nothing": share(noisy)}
+
+
+def read_attributes(matcher: Matcher, texts: list[str], asked: dict[str, str], i: int) -> list[dict]:
+    """For each text and each attribute that is asked for, True if pictures of its value fit the text best.
+
+    All else in the pictures is as asked, or drawn at random where it was left open. There are three pictures
+    of each value, one in each style, and the mean of their cosines decides. i: which random draw.
+    """
+
+    def shown(scene: Scene, **values: str) -> Scene:  # with a colour if it has a hat, and only then
+        scene = replace(scene, **values)
+        colour = "red" if scene.colour == "none" else scene.colour
+        return replace(scene, colour="none" if scene.headwear == "none" else colour)
+
+    embedded, right = matcher.embed_texts(texts), [{} for _ in texts]
+    draws = [draw_scene(OTHER_SEED, 3 * i + k, "held_out") for k in range(len(STYLES))]
+    bases = [shown(scene, **asked, style=style) for scene, style in zip(draws, STYLES, strict=True)]
+    for name, value in asked.items():
+        values = [v for v in ATTRIBUTES[name] if (name, v) != ("colour", "none")]
+        pictures = matcher.embed([render(shown(base, **{name: v})) for base in bases for v in values])
+        fit = (pictures @ embedded.T).view(len(bases), len(values), len(texts)).mean(0)
+        for answer, best in zip(right, fit.argmax(0).tolist(), strict=True):
+            answer[name] = values[best] == value
+    return right
+
+
+@torch.no_grad()
+def measure_probes(matcher: Matcher, scenes: list[Scene]) -> dict:
+    """Learn from scenes of the training split to read each attribute, and the middle of the head to within
+    NEAR, off the tokens of a picture, all side by side; then read these."""
+    tower, known = matcher.model.image, [draw_scene(OTHER_SEED, i) for i in range(PROBE_SCENES)]
+    on, pixels = device_of(tower), render_all(known + scenes)
+    tokens = in_batches(lambda part: tower.tokens(to_float(part.to(on))).flatten(1).cpu(), pixels)
+    inputs = tokens.split([len(known), len(scenes)])
+    learnt, right = truth(known, ATTRIBUTES), truth(scenes, ATTRIBUTES)  # (N, attributes)
+    result = {}
+    for i, (name, values) in enumerate(ATTRIBUTES.items()):
+        found = linear_probe(inputs[0], torch.eye(len(values))[learnt[:, i]], inputs[1])
+        result[name] = share(found.argmax(1) == right[:, i])
+    where, mean = linear_probe(inputs[0], middles(known), inputs[1]), middles(known).mean(0)
+    for name, found in (("place", where), ("place, if always the mean", mean)):
+        result[name] = share((found - middles(scenes)).norm(dim=1) <= NEAR)
+    return result
+
+
+def linear_probe(known: Tensor, targets: Tensor, asked: Tensor) -> Tensor:
+    """Fit targets (M, K) = known (M, F) W + b by ridge regression, and apply it to asked (N, F): (N, K)."""
+    mean, spread = known.mean(0), known.std(0) + 1e-6
+    A, B = ((part - mean) / spread for part in (known, asked))
+    # W = (A^T A + lambda I)^-1 A^T Y; lambda is a hundredth of what each feature has on the diagonal of A^T A
+    gram = A.T @ A + len(A) / 100 * torch.eye(A.shape[1])
+    W = torch.linalg.solve(gram, A.T @ (targets - targets.mean(0)))
+    return B @ W + targets.mean(0)
+
+
+def middles(scenes: list[Scene]) -> Tensor:
+    """The middle of each head: (N, 2), x and y as fractions of the frame."""
+    heads = torch.tensor([layout(scene)[0][2:] for scene in scenes], dtype=torch.float32)  # left, top, side
+    return heads[:, :2] + heads[:, 2:] / 2

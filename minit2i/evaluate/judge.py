@@ -3,8 +3,7 @@
 The judge never sees a generated picture before it is asked about one, and nothing is trained, steered or
 chosen by it. It is trained on all combinations, seen and held out, so that a rare one is not held against the
 picture. One more answer, "broken", catches what is no picture: without it, a classifier names a cat in any
-orange cloud.
-Architecture: a small residual network (He et al. 2016).
+orange cloud. Architecture: a small residual network (He et al. 2016).
 
 Shapes: B pictures, C channels, D features.
 """
@@ -38,12 +37,9 @@ class Judge(nn.Module):
 
     def __init__(self, config: JudgeConfig):
         super().__init__()
-        self.config = config
-        widths = config.widths
+        self.config, widths = config, config.widths
         self.enter = nn.Conv2d(config.channels, widths[0], 4, stride=2, padding=1)
-        self.blocks = nn.ModuleList(
-            ResidualBlock(before, width) for before, width in zip((widths[0], *widths), widths, strict=False)
-        )
+        self.blocks = nn.ModuleList(map(ResidualBlock, (widths[0], *widths), widths))
         self.norm = nn.GroupNorm(8, widths[-1])
         self.heads = nn.ModuleList(nn.Linear(widths[-1], n) for n in config.answers)
 
@@ -60,28 +56,32 @@ class Judge(nn.Module):
         return [head(features) for head in self.heads]
 
 
-def truth(scenes: list[Scene]) -> Tensor:
-    """The right answers for intact scenes: (B, questions) int64."""
-    named = {question: answers for question, answers in QUESTIONS.items() if question != "intact"}
-    rows = [[answers.index(getattr(scene, name)) for name, answers in named.items()] for scene in scenes]
-    return torch.tensor([[*row, 1] for row in rows])  # "intact" comes last
+@torch.no_grad()
+def features(model: Judge, pictures: Tensor) -> Tensor:
+    """The judge's features of many pictures: (B, C, H, W) in [-1, 1] -> (B, D)."""
+    return in_batches(lambda part: model.features(part.to(device_of(model))), pictures)
 
 
 @torch.no_grad()
+def answers(model: Judge, pictures: Tensor) -> Tensor:
+    """The likeliest answer to each question, (B, C, H, W) in [-1, 1] -> (B, questions) int64 on the CPU."""
+    on = device_of(model)
+    best = in_batches(lambda part: torch.stack([x.argmax(1) for x in model(part.to(on))], dim=1), pictures)
+    return best.cpu()
+
+
+def truth(scenes: list[Scene], questions: dict[str, tuple[str, ...]] = QUESTIONS) -> Tensor:
+    """The right answers for intact scenes: (B, questions) int64."""
+    items = questions.items()
+    return torch.tensor(
+        [[values.index(getattr(s, name, "intact")) for name, values in items] for s in scenes]
+    )
+
+
 def verdicts(model: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, Tensor]:
     """Compare pictures (B, 3, 64, 64) in [-1, 1] with the scenes that were asked for.
 
     Returns for each question (B,) bool, and "joint": all of them right at once, on an intact picture.
     """
-
-    def answers(part: Tensor) -> Tensor:
-        return torch.stack([logit.argmax(1) for logit in model(part.to(device_of(model)))], dim=1)
-
-    right = in_batches(answers, pictures).cpu() == truth(scenes)  # (B, questions)
+    right = answers(model, pictures) == truth(scenes)  # (B, questions)
     return {**dict(zip(QUESTIONS, right.T, strict=True)), "joint": right.all(dim=1)}
-
-
-@torch.no_grad()
-def features(model: Judge, pictures: Tensor) -> Tensor:
-    """The judge's features of many pictures: (B, C, H, W) in [-1, 1] -> (B, D)."""
-    return in_batches(lambda part: model.features(part.to(device_of(model))), pictures)

@@ -10,6 +10,7 @@ Shape letters: B batch, H height, W width, N number of samples, D number of feat
 """
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -51,9 +52,9 @@ def gaussian_window(sigma: float, radius: int) -> Tensor:
     Returns (2 * radius + 1, 2 * radius + 1).
     """
     distance = torch.arange(-radius, radius + 1)
-    logit_normal = torch.exp(-distance.square() / (2 * sigma**2))
-    logit_normal = logit_normal / logit_normal.sum()
-    return torch.outer(logit_normal, logit_normal)
+    bell = torch.exp(-distance.square() / (2 * sigma**2))
+    bell = bell / bell.sum()
+    return torch.outer(bell, bell)
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -69,10 +70,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     # Float64, because in a flat window the two terms of a variance are nearly equal.
     a, b = luma(a).cpu().double(), luma(b).cpu().double()
     window = gaussian_window(sigma=1.5, radius=5).double()[None, None]  # (1, 1, 11, 11)
-
-    def local_mean(y: Tensor) -> Tensor:
-        return F.conv2d(y, window)  # (B, 1, H - 10, W - 10): only windows that lie inside the picture
-
+    # The means of all windows that lie inside the picture, (B, 1, H - 10, W - 10)
+    local_mean = partial(F.conv2d, weight=window)
     mean_a, mean_b = local_mean(a), local_mean(b)
     # sigma_ab = E[ab] - E[a] E[b], with E the mean by the window's weights          (eq. 15 and 16)
     var_a = local_mean(a * a) - mean_a * mean_a
@@ -101,38 +100,28 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         raise ValueError(f"expected (N, D) and (M, D) with N and M at least 2, got {shapes}")
     a, b = a.cpu().double(), b.cpu().double()  # differences of large sums: float32 would lose them
     mean_a, mean_b = a.mean(dim=0), b.mean(dim=0)  # (D,)
-    # C = (X - mu)^T (X - mu) / (N - 1)
-    cov_a = (a - mean_a).T @ (a - mean_a) / (len(a) - 1)  # (D, D)
-    cov_b = (b - mean_b).T @ (b - mean_b) / (len(b) - 1)
-    # tr (C_a C_b)^1/2 is the sum of the square roots of the eigenvalues of C_a C_b. The symmetric matrix
-    # C_a^1/2 C_b C_a^1/2 has the same eigenvalues, and all of them are real and >= 0.
-    root_a = _square_root(cov_a)
-    eigenvalues = torch.linalg.eigvalsh(root_a @ cov_b @ root_a)
-    trace_of_root = eigenvalues.clamp(min=0).sqrt().sum()
+    # C = X^T X, with X the features less their mean, by sqrt(N - 1)
+    x_a, x_b = (a - mean_a) / math.sqrt(len(a) - 1), (b - mean_b) / math.sqrt(len(b) - 1)
+    # tr (C_a C_b)^1/2 is the sum of the square roots of the eigenvalues of X_a^T X_a X_b^T X_b, and those are
+    # the singular values of X_a X_b^T. X = Q R, with the columns of Q at right angles, so R alone decides.
+    trace_of_root = torch.linalg.svdvals(torch.linalg.qr(x_a).R @ torch.linalg.qr(x_b).R.T).sum()
     # d^2 = |mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^1/2)
-    distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * trace_of_root
+    distance = (mean_a - mean_b).square().sum() + x_a.square().sum() + x_b.square().sum() - 2 * trace_of_root
     return max(0.0, distance.item())  # rounding can leave -1e-12
 
 
-def _square_root(matrix: Tensor) -> Tensor:
-    """The symmetric square root of a symmetric matrix whose eigenvalues are >= 0; (D, D) in and out."""
-    # M = V diag(l) V^T, so M^1/2 = V diag(l^1/2) V^T; rounding can turn an eigenvalue of 0 into -1e-17
-    eigenvalues, vectors = torch.linalg.eigh(matrix)
-    return vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.T
-
-
-def retrieval_at_k(similarity: Tensor, answer: Tensor, k: int) -> float:
-    """The share of queries whose right answer is among the k most similar entries (R@k).
+def retrieved_at_k(similarity: Tensor, answer: Tensor, k: int) -> Tensor:
+    """For each query, is the right answer among the k most similar entries? The share of those is R@k.
 
     A tie counts against us: a model that gives everything one score finds nothing.
 
     similarity: (Q, G), larger is more alike; answer: (Q,) int64, the gallery index that is right.
-    Returns a share in [0, 1].
+    Returns (Q,) bool.
     """
     right = similarity.gather(1, answer[:, None])  # (Q, 1)
     # rank 1 is best: count the entries not below the right one, itself included; a NaN is never below
     rank = (~(similarity < right)).sum(dim=1)  # (Q,)
-    return (rank <= k).float().mean().item()
+    return rank <= k
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:

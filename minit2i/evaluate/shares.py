@@ -1,22 +1,43 @@
-"""What all measuring shares: shares with their intervals, and seeds that nothing is trained on."""
+"""What all measuring shares: the leaves of a report, work in parts of fifty, seeds that no training uses."""
+
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from minit2i.utils import progress
+
 from .metrics import wilson_interval
 
-# Seeds that no recipe uses, so that no scene measured here was trained on.
-REAL_SEED, OTHER_SEED = 101, 102
+REAL_SEED, OTHER_SEED = 101, 102  # seeds that no recipe uses, so that no scene measured here was trained on
 
 
-def share(right: Tensor) -> dict:
-    """(n,) bool -> its share with n and a 95 % Wilson interval."""
-    n, k = len(right), int(right.sum())
-    low, high = wilson_interval(k, n)
-    return {"value": k / n, "n": n, "interval": [low, high]}
+def share(right: Tensor | Sequence[bool]) -> dict:
+    """Of n answers, right or wrong, the share that is right, with a 95 % Wilson interval; None if n is 0."""
+    n, k = len(right), int(sum(right))
+    value, interval = (k / n, list(wilson_interval(k, n))) if n else (None, None)
+    return {"value": value, "n": n, "interval": interval}
 
 
-def quantiles(values: Tensor) -> dict:
-    """(n,) numbers -> their median and 10th percentile, with n."""
-    median, low = torch.quantile(values.double(), torch.tensor([0.5, 0.1], dtype=torch.float64)).tolist()
-    return {"median": median, "percentile_10": low, "n": len(values)}
+def number(value: float | Tensor, n: int, unit: str = "") -> dict:
+    """Any other figure, from n pictures, in its unit; None if it is not finite, which JSON cannot say."""
+    value = value.item() if isinstance(value, Tensor) else value
+    return {"value": value if math.isfinite(value) else None, "n": n, "unit": unit}
+
+
+def quantiles(values: Tensor, unit: str = "dB") -> dict:
+    """(n,) numbers -> their median, and the 10th percentile, below which a tenth of them lies."""
+    points = {"median": 0.5, "10th percentile": 0.1}
+    values = values.double() if len(values) else torch.tensor([math.nan])
+    return {name: number(values.quantile(point), len(values), unit) for name, point in points.items()}
+
+
+def in_fifties(function: Callable[[slice, int], Tensor], count: int, what: str) -> Tensor:
+    """Call function(slice, i) for part number i of `count` things, fifty at a time, and join what it returns.
+
+    what: to write beside the progress bar. Returns (count, ...), on the CPU.
+    """
+    parts = [slice(start, min(start + 50, count)) for start in range(0, count, 50)]
+    bar = progress(parts, f"{what}, 50 at a time")
+    return torch.cat([function(part, i).cpu() for i, part in enumerate(bar)])

@@ -14,25 +14,32 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from minit2i.images import to_float, to_pil
-from minit2i.train.clothes import clothes_pictures
 from minit2i.train.recipe import Recipe
 from minit2i.utils import device
 from minit2i.viz import grid
-from minit2i.world.batches import mirror_half, normal_noise, one_each, random_indices, scene_pictures
+from minit2i.world.batches import (
+    clothes_pictures,
+    mirror_half,
+    normal_noise,
+    one_each,
+    random_indices,
+    scene_pictures,
+)
 
 from .judge import QUESTIONS, Judge, JudgeConfig, truth
 
 
 class JudgeData(NamedTuple):
-    """Scenes (N, 3, 64, 64) uint8, and the right answers (N, questions) int64."""
+    """Pictures (N, C, H, W) uint8, the right answers (N, questions) int64, and the names of all answers."""
 
     pictures: Tensor
     right: Tensor
+    names: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class JudgeRecipe(Recipe):
-    """The judge, on held-out combinations too, so that a rare one is not held against a picture."""
+    """The judge of scenes, on held-out combinations too, so that a rare one is not held against a picture."""
 
     batch: int = 96
     minutes: float = 13
@@ -41,32 +48,53 @@ class JudgeRecipe(Recipe):
 
     def load_data(self, folder: str | Path) -> JudgeData:
         pictures, scenes = scene_pictures("all", self.scenes, 64, seed=4)
-        return JudgeData(pictures.to(device()), truth(scenes).to(device()))
+        return JudgeData(pictures.to(device()), truth(scenes).to(device()), list(QUESTIONS.values()))
 
     def build(self, data: JudgeData) -> Judge:
         return Judge(JudgeConfig())
 
+    def lesson(self, data: JudgeData, some: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Some of the pictures as a network is shown them, (B, C, H, W), and the right answers."""
+        x, right, broken = to_float(data.pictures[some]), data.right[some], len(some) // 4
+        right[:broken, -1] = 0
+        return soften(torch.cat([break_pictures(x[:broken], generator), x[broken:]]), generator), right
+
     def loss(self, model: Judge, data: JudgeData, generator: Generator) -> Tensor:
         some = random_indices(len(data.pictures), self.batch, generator).to(data.pictures.device)
-        x, right, broken = to_float(data.pictures[some]), data.right[some].clone(), self.batch // 4
-        x = torch.cat([break_pictures(x[:broken], generator), x[broken:]])
-        right[:broken, -1] = 0
-        return judge_loss(model, soften(x, generator), right)
+        return judge_loss(model, *self.lesson(data, some, generator))
 
     @torch.no_grad()
     def preview(self, model: Judge, data: JudgeData) -> Image.Image:
-        x = to_float(data.pictures[:48])
-        x[:24] = break_pictures(x[:24], Generator().manual_seed(0))
+        x, _ = self.lesson(data, torch.arange(48, device=data.pictures.device), Generator().manual_seed(0))
         answers = torch.stack([logit.argmax(1) for logit in model(x)], dim=1).tolist()
-        names = list(QUESTIONS.values())
-        captions = [" ".join(names[q][a] for q, a in enumerate(row)) for row in answers]
+        captions = [" ".join(names[i] for names, i in zip(data.names, row, strict=True)) for row in answers]
         return grid(to_pil(x), columns=12, captions=captions)
 
 
-def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
-    """Cross-entropy summed over the questions; of a broken picture (last answer 0) only "intact" is asked.
+@dataclass(frozen=True)
+class ClothesJudgeRecipe(JudgeRecipe):
+    """A classifier of clothes, independent of the denoiser: it asks one question, the class."""
 
-    pictures: (B, 3, H, W) in [-1, 1]; right: (B, questions) int64. Returns a scalar.
+    batch: int = 128
+    minutes: float = 5
+    weight_decay: float = 0.1
+
+    def load_data(self, folder: str | Path) -> JudgeData:
+        pictures, captions, labels = clothes_pictures("train")
+        names = dict(sorted(zip(labels.tolist(), captions, strict=True)))
+        return JudgeData(pictures.to(device()), labels[:, None].to(device()), [tuple(names.values())])
+
+    def build(self, data: JudgeData) -> Judge:
+        return Judge(JudgeConfig(channels=1, widths=(32, 64, 96), answers=(len(data.names[0]),)))
+
+    def lesson(self, data: JudgeData, some: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        return mirror_half(to_float(data.pictures[some]), generator), data.right[some]
+
+
+def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
+    """Cross-entropy summed over the questions; of a picture whose last answer is 0, only the last is asked.
+
+    pictures: (B, C, H, W) in [-1, 1]; right: (B, questions) int64. Returns a scalar.
     """
     *logits, intact = model(pictures)
     whole = right[:, -1].float()  # 1 where the picture is intact
@@ -101,13 +129,11 @@ def break_pictures(pictures: Tensor, generator: Generator) -> Tensor:
 
 def shuffle_tiles(pictures: Tensor, generator: Generator) -> Tensor:
     """Cut each picture into 4x4 tiles and lay them out in another order: right colours, wrong shape."""
-    B, C, H, W = pictures.shape
-    h, w = H // 4, W // 4
-    tiles = pictures.view(B, C, 4, h, 4, w).permute(0, 2, 4, 1, 3, 5).reshape(B, 16, C, h, w)
+    B, _, H, W = pictures.shape
+    size = (H // 4, W // 4)
+    tiles = F.unfold(pictures, size, stride=size)  # (B, C h w, 16)
     order = torch.rand(B, 16, generator=generator).argsort(dim=1).to(pictures.device)
-    order = order[:, :, None, None, None].expand_as(tiles)  # (B, 16, C, h, w)
-    tiles = tiles.gather(1, order).view(B, 4, 4, C, h, w)
-    return tiles.permute(0, 3, 1, 4, 2, 5).reshape(B, C, H, W)
+    return F.fold(tiles.gather(2, order[:, None].expand_as(tiles)), (H, W), size, stride=size)
 
 
 def half_denoise(pictures: Tensor, generator: Generator) -> Tensor:
@@ -164,43 +190,3 @@ def hills(pictures: Tensor, generator: Generator) -> Tensor:
     """A smooth random landscape (B, 1, H, W) around 0, for masks with wavy outlines."""
     coarse = normal_noise(len(pictures), 1, 4, 4, generator=generator, device=pictures.device)
     return F.interpolate(coarse, pictures.shape[-2:], mode="bicubic")
-
-
-# ---- Clothes ----
-
-
-class ClothesJudgeData(NamedTuple):
-    """Pictures (N, 1, 32, 32) uint8, their labels (N,), and the name of each label."""
-
-    pictures: Tensor
-    labels: Tensor
-    names: list[str]
-
-
-@dataclass(frozen=True)
-class ClothesJudgeRecipe(Recipe):
-    """A classifier of clothes, independent of the denoiser: it asks one question, the class."""
-
-    batch: int = 128
-    minutes: float = 5
-    lr: float = 3e-3
-    weight_decay: float = 0.1
-
-    def load_data(self, folder: str | Path) -> ClothesJudgeData:
-        pictures, captions, labels = clothes_pictures("train")
-        names = [name for _, name in sorted(dict(zip(labels.tolist(), captions, strict=True)).items())]
-        return ClothesJudgeData(pictures.to(device()), labels.to(device()), names)
-
-    def build(self, data: ClothesJudgeData) -> Judge:
-        return Judge(JudgeConfig(channels=1, widths=(32, 64, 96), answers=(len(data.names),)))
-
-    def loss(self, model: Judge, data: ClothesJudgeData, generator: Generator) -> Tensor:
-        some = random_indices(len(data.pictures), self.batch, generator).to(data.pictures.device)
-        x = mirror_half(to_float(data.pictures[some]), generator)
-        return F.cross_entropy(model(x)[0], data.labels[some])
-
-    @torch.no_grad()
-    def preview(self, model: Judge, data: ClothesJudgeData) -> Image.Image:
-        x = to_float(data.pictures[:30])
-        answers = [data.names[i] for i in model(x)[0].argmax(1).tolist()]
-        return grid(to_pil(x), columns=10, captions=answers)

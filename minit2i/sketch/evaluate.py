@@ -1,17 +1,16 @@
 """Does a picture follow the drawing, and is it what the prompt says?"""
 
 import random
-from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
-from tqdm import tqdm
 
 from minit2i.edit.editor import Editor
-from minit2i.evaluate.judge import Judge, verdicts
-from minit2i.evaluate.shares import REAL_SEED, share
+from minit2i.evaluate.judge import verdicts
+from minit2i.evaluate.report import Bench
+from minit2i.evaluate.shares import REAL_SEED, in_fifties, number, share
 from minit2i.images import to_float
-from minit2i.utils import device
+from minit2i.utils import device_of
 from minit2i.world.batches import render_all
 from minit2i.world.captions import full_caption
 from minit2i.world.scenes import draw_scene
@@ -20,58 +19,42 @@ from .drawings import crude_drawings
 from .sketcher import Sketcher, box_of, overlap
 from .train import anywhere
 
-STRENGTHS = (0.6, 0.75, 0.9)  # of the variations that a branch has to beat
+STRENGTHS = (0.6, 0.75, 0.9)  # of the variations that a ControlNet has to beat
+WAYS = ("drawn after a crude drawing, anywhere in the frame", "the same words alone",
+        "words, and the drawing's box as layout", *(f"a variation of strength {s}" for s in STRENGTHS),
+        "real pictures of what was meant")  # fmt: skip
 
 
-def measure_sketches(
-    sketcher: Sketcher, editor: Editor, judge: Judge, n: int, seed: int, split: str = "held_out"
-) -> dict:
-    """Crude drawings of n scenes of a split, and what becomes of them in every way that we have.
+def measure(bench: Bench) -> dict:
+    """Crude drawings of held-out scenes, and what becomes of them in every way that we have."""
+    n, t2i, rng = max(50, bench.n // 4), bench.t2i, random.Random(f"drawings to measure {REAL_SEED}")
+    sketcher, editor = Sketcher.load(bench.folder, t2i), Editor.load(bench.folder, t2i)
+    scenes = [anywhere(draw_scene(REAL_SEED, i, "held_out"), rng) for i in range(n)]
+    drawings, boxes, shown, coloured = crude_drawings(scenes, Generator().manual_seed(2**40 + REAL_SEED))
+    drawings, prompts = drawings.to(device_of(t2i.denoiser)), [full_caption(scene) for scene in scenes]
 
-    overlap: of the box around what came out with the one around what was drawn. colour_of_the_prompt: the
-    share of pictures with the hat's colour right, where the drawing shows a hat of another.
-    """
-    rng = random.Random(f"drawings to measure {REAL_SEED}")
-    asked = [anywhere(draw_scene(REAL_SEED, i, split), rng) for i in range(n)]
-    drawings, boxes, shown, coloured = crude_drawings(asked, Generator().manual_seed(2**40 + REAL_SEED))
-    prompts, t2i = [full_caption(scene) for scene in asked], sketcher.t2i
-    ways: dict[str, Callable[[Tensor, slice, int], Tensor]] = {
-        "drawing and words": lambda x, some, i: sketcher.draw(x, prompts[some], seed=i),
-        "words alone": lambda x, some, i: t2i.draw(prompts[some], seed=i),
-        "words, and the drawing's box as layout": lambda x, some, i: t2i.draw(
-            prompts[some], layout=in_boxes(t2i.layouts(prompts[some], i), boxes[some]), seed=i
-        ),
-    }
-    ways |= {
-        f"a variation of the drawing, strength {strength}": lambda x, some, i, s=strength: editor.vary(
-            x, prompts[some], s, seed=i
+    def in_every_way(some: slice, i: int) -> Tensor:
+        x, words, seed = drawings[some], prompts[some], 1000 * bench.seed + i
+        low, high = boxes[some].split(2, dim=1)
+        frame = [(low + high) / 2 - 0.5, (high - low).amax(dim=1, keepdim=True)]  # the square around the box
+        layout = torch.cat([t2i.layouts(words, seed)[:, :-3], *frame], dim=1)
+        ways = (
+            sketcher.draw(x, words, seed=seed),
+            t2i.draw(words, seed=seed),
+            t2i.draw(words, layout=layout, seed=seed),
+            *(editor.vary(x, words, strength, seed=seed) for strength in STRENGTHS),
         )
-        for strength in STRENGTHS
-    }
-    pictures = {"ceiling (real pictures)": to_float(render_all(asked))}
-    for name, way in ways.items():
-        parts = []
-        for i in tqdm(range(0, n, 50), f"sketching: {name}, 50 at a time"):
-            some = slice(i, i + 50)
-            parts.append(way(drawings[some].to(device()), some, 1000 * seed + i // 50).cpu())
-        pictures[name] = torch.cat(parts)
-    other = [a.colour != s.colour and s.colour != "none" for a, s in zip(asked, shown, strict=True)]
-    conflict = torch.tensor(other) & coloured
-    result = {}
-    for name, drawn in pictures.items():
-        right = verdicts(judge, drawn, asked)
-        result[name] = {
-            "overlap": overlap(box_of(drawn), boxes).mean().item(),
-            "n": n,
-            "animal": share(right["animal"]),
-            "colour_of_the_prompt": share(right["colour"][conflict]),
-            "joint": share(right["joint"]),
+        return torch.stack(ways, dim=1)  # (50, ways, 3, S, S)
+
+    drawn = in_fifties(in_every_way, n, "drawing after drawings").unbind(1)
+    other = [a.colour != b.colour != "none" for a, b in zip(scenes, shown, strict=True)]
+    conflict, result = coloured & torch.tensor(other), {}
+    for way, pictures in zip(WAYS, (*drawn, to_float(render_all(scenes))), strict=True):
+        right, shared = verdicts(bench.judge, pictures, scenes), overlap(box_of(pictures), boxes)
+        result[way] = {
+            "the animal that was asked for": share(right["animal"]),
+            "the hat's colour as the prompt has it, not the drawing": share(right["colour"][conflict]),
+            "all right at once": share(right["joint"]),
+            "overlap of the boxes around it and the drawing (mean)": number(shared.mean(), n),
         }
     return result
-
-
-def in_boxes(layouts: Tensor, boxes: Tensor) -> Tensor:
-    """Layouts (B, LAYOUT) whose frames are squares around boxes (B, 4), left, top, right and bottom."""
-    low, high = boxes.split(2, dim=1)
-    size = (high - low).amax(dim=1, keepdim=True)
-    return torch.cat([layouts[:, :-3], (low + high) / 2 - 0.5, size], dim=1)

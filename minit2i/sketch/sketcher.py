@@ -1,21 +1,22 @@
 """A crude drawing becomes a picture: the drawing says where, the prompt says what.
 
 Flat blobs of colour or thick outlines on a plain ground are enough. Where drawing and prompt disagree, the
-prompt decides what a thing is and which colour it has.
-Paper: Zhang et al. 2023 (ControlNet); see control.py.
+prompt decides what a thing is and which colour it has. Paper: Zhang et al. 2023; see controlnet.py.
 
 Shapes: B drawings (B, 3, S, S) in [-1, 1], S = 64.
 """
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from minit2i.checkpoint import load_beside_denoiser
+from minit2i.images import as_rgb
 from minit2i.text2image import TextToImage
-from minit2i.utils import WEIGHTS, InputError, device_of
-from minit2i.world.scenes import LAYOUT
+from minit2i.utils import WEIGHTS, InputError
 
 from .controlnet import ControlledDenoiser, ControlNet
 
@@ -23,61 +24,79 @@ from .controlnet import ControlledDenoiser, ControlNet
 class Sketcher:
     """Drawings and prompts in, pictures out."""
 
-    def __init__(self, t2i: TextToImage, branch: ControlNet):
-        self.t2i, self.branch = t2i, branch
+    def __init__(self, t2i: TextToImage, controlnet: ControlNet):
+        self.t2i, self.controlnet = t2i, controlnet
 
     @classmethod
-    def load(cls, folder: str | Path = WEIGHTS) -> "Sketcher":
-        """Load the weights from `folder`, and what is not there from the shipped ones. Raises InputError if
-        some are missing, damaged, or do not belong together."""
-        return cls(TextToImage.load(folder), *load_beside_denoiser(folder, "sketch"))
+    def load(cls, folder: str | Path = WEIGHTS, t2i: TextToImage | None = None) -> "Sketcher":
+        """From `folder`, and what is not there from the pretrained weights; t2i: that of the folder, if it is
+        loaded already. Raises InputError if weights are missing, damaged, or do not belong together."""
+        return cls(t2i or TextToImage.load(folder), *load_beside_denoiser(folder, "sketch"))
 
     def draw(self, drawings: Tensor, prompts: list[str], strength: float = 1.0, **settings) -> Tensor:
         """One small picture a drawing: (B, 3, S, S) in [-1, 1].
 
-        strength: how much the drawing is heeded, from 0 (not at all) to 1. settings: those of
-        `TextToImage.steps` but for layout, style and told: place and size are the drawing's, and the style is
-        left to chance.
+        strength: how closely the drawing is followed, from 0 (not at all) to 1. settings: those of
+        `TextToImage.steps`, but the drawing says position and size, and chance says the style.
         Raises InputError for another strength, or drawings of another count or size.
         """
+        t2i, side = self.t2i, self.t2i.size
         if not 0 <= strength <= 1:
             raise InputError(f"strength must be from 0 to 1, not {strength}")
-        if drawings.shape != (len(prompts), 3, self.t2i.size, self.t2i.size):
-            side = self.t2i.size
+        if drawings.shape != (len(prompts), 3, side, side):
             raise InputError(f"each prompt needs a drawing (3, {side}, {side}), not {tuple(drawings.shape)}")
-        t2i, on = self.t2i, device_of(self.t2i.denoiser)
-        denoiser = ControlledDenoiser(t2i.denoiser, self.branch, strength)
-        nowhere = torch.zeros(len(prompts), LAYOUT)
-        # Told no layout, the denoiser mixes styles: clearer pictures come of a scale of 3 than of its usual 2
-        settings = {"guidance_scale": 3.0, **settings}
-        return t2i.with_denoiser(denoiser).draw(
-            prompts, layout=nowhere, conditioning={"drawing": drawings.to(on)}, **settings
-        )
+        # Without a layout, styles are mixed: clearer pictures come of a scale of 3 than of the usual 2
+        settings = {"guidance_scale": 3.0, **settings, "conditioning": {"drawing": drawings}}
+        settings["layout"] = drawings.new_zeros(len(prompts), t2i.denoiser.config.layout)
+        controlled = ControlledDenoiser(t2i.denoiser, self.controlnet, strength)
+        return t2i.with_denoiser(controlled).draw(prompts, **settings)
+
+
+def on_paper(picture: Image.Image) -> Image.Image:
+    """A drawing as the ControlNet knows them, dark or coloured on light paper: RGB, from any mode.
+
+    On a dark ground, or of light strokes alone on a transparent one, it is inverted in lightness, not in hue:
+    white on black becomes black on white, a red blob stays red. All others are as `as_rgb` has them.
+    """
+    plain = as_rgb(picture)
+    rgba = picture if picture.has_transparency_data else plain
+    pixels = torch.from_numpy(np.array(rgba.convert("RGBA"))).permute(2, 0, 1).short()  # (4, H, W), 0 to 255
+    colours, alpha = pixels.split([3, 1])
+    high, low = colours.amax(dim=0, keepdim=True), colours.amin(dim=0, keepdim=True)
+    *ground, opaque = background(pixels).flatten().tolist()
+    if opaque < 128:  # nothing would be seen on white
+        strokes = alpha > alpha.max() / 2
+        invert = (strokes & (low > 200)).sum() > 0.99 * strokes.sum()
+    else:  # dark, but not light paper on a dark table
+        invert = max(ground) + min(ground) < 2 * 80 and (high + low).median() < 2 * 150
+    if not invert:
+        return plain
+    # Lightness is (high + low) / 2. So much is added to all three that it becomes 255 less what it was
+    pixels = torch.cat([colours + 255 - high - low, alpha]).permute(1, 2, 0).to(torch.uint8)
+    return as_rgb(Image.fromarray(pixels.numpy()))
+
+
+def background(picture: Tensor) -> Tensor:
+    """What most of the rim of a picture (C, H, W) shows, its median: (C, 1, 1)."""
+    rim = torch.cat([picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1]], dim=1)
+    return rim.median(dim=1).values[:, None, None]
 
 
 def box_of(pictures: Tensor) -> Tensor:
     """The box around all that is not background: (B, 4), left, top, right and bottom as fractions; 0 if there
-    is nothing.
-
-    pictures: (B, 3, H, W) in [-1, 1]. The background is the colour that most of the rim has.
-    """
-    boxes = []
-    for picture in pictures:
-        rim = torch.cat([picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1]], dim=1)
-        ground = rim.median(dim=1).values[:, None, None]
-        inside = ((picture - ground).abs().amax(dim=0) > 0.3).nonzero()  # (places, 2), y and x
-        if not len(inside):
-            boxes.append(torch.zeros(4))
-            continue
-        (top, left), (bottom, right) = inside.amin(0).tolist(), (inside.amax(0) + 1).tolist()
-        H, W = picture.shape[1:]
-        boxes.append(torch.tensor([left / W, top / H, right / W, bottom / H]))
-    return torch.stack(boxes)
+    is nothing. pictures: (B, 3, H, W) in [-1, 1]."""
+    H, W = pictures.shape[2:]
+    boxes = torch.zeros(len(pictures), 4, dtype=torch.float32)
+    for box, picture in zip(boxes, pictures, strict=True):
+        inside = ((picture - background(picture)).abs().amax(dim=0) > 0.3).nonzero().flip(1)  # x and y
+        if len(inside):
+            edges = torch.cat([inside.amin(0), inside.amax(0) + 1])
+            box.copy_(edges / edges.new_tensor([W, H, W, H]))
+    return boxes
 
 
 def overlap(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of boxes (B, 4): (B,), from 0 to 1."""
-    low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
-    both = (high - low).clamp(min=0).prod(dim=1)
-    areas = [(box[:, 2:] - box[:, :2]).prod(dim=1) for box in (a, b)]
-    return both / (areas[0] + areas[1] - both).clamp(min=1e-9)
+    both = (torch.minimum(a, b)[:, 2:] - torch.maximum(a, b)[:, :2]).clamp(min=0).prod(dim=1)
+    areas = sum((box[:, 2:] - box[:, :2]).prod(dim=1) for box in (a, b))
+    return both / (areas - both).clamp(min=1e-9)

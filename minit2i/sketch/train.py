@@ -1,4 +1,4 @@
-"""How the branch for drawings is trained: on crude drawings made of scenes, anywhere in the frame."""
+"""How the ControlNet for drawings is trained: on crude drawings made of scenes, anywhere in the frame."""
 
 import random
 from dataclasses import dataclass, replace
@@ -26,38 +26,29 @@ from .drawings import crude_drawings
 from .sketcher import Sketcher
 
 
-class Pair(NamedTuple):
-    """A scene, its latents (Z, H, H) in half precision, and a crude drawing of it, uint8 (3, 64, 64)."""
-
-    scene: Scene
-    latents: Tensor
-    drawing: Tensor
-
-
 class SketchData(NamedTuple):
-    """The networks that it works with, words to throw into prompts, and pairs so far."""
+    """The networks that it works with, words to throw into prompts, and so far: scenes, their latents
+    (Z, H, H) and drawings of them, uint8 (3, 64, 64)."""
 
     t2i: TextToImage
     meaningless: list[str]
-    pairs: dict[int, Pair]
+    drawn: dict[int, tuple[Scene, Tensor, Tensor]]
 
-    def pair(self, index: int) -> Pair:
-        """A training scene and a drawing of it: made when first wanted, then kept (16 KB)."""
-        if index not in self.pairs:
+    def drawing(self, index: int) -> tuple[Scene, Tensor, Tensor]:
+        """A training scene, its latents and a drawing of it: made when first wanted, then kept (16 KB)."""
+        if index not in self.drawn:
             scene = anywhere(draw_scene(SCENES_SEED, index, "train"), random.Random(f"sketch {index}"))
             picture = to_float(render_all([scene]).to(device_of(self.t2i.denoiser)))
             drawing = crude_drawings([scene], Generator().manual_seed(index)).pictures[0]
             drawing = ((drawing + 1) * 127.5).round().to(torch.uint8)
-            self.pairs[index] = Pair(scene, self.t2i.encode_pictures(picture)[0].half(), drawing)
-        return self.pairs[index]
+            self.drawn[index] = scene, self.t2i.encode_pictures(picture)[0].half(), drawing
+        return self.drawn[index]
 
 
 @dataclass(frozen=True)
 class SketchRecipe(Recipe):
-    """The branch alone learns; the denoiser beside it is frozen, and is told no layout.
-
-    scenes: how many there are, with one drawing each.
-    """
+    """The ControlNet alone learns; the denoiser beside it is frozen, and is given no layout. scenes: how many
+    there are, with one drawing each."""
 
     batch: int = 32
     minutes: float = 30
@@ -68,41 +59,29 @@ class SketchRecipe(Recipe):
     def load_data(self, folder: str | Path) -> SketchData:
         t2i = TextToImage.load(folder)
         t2i.denoiser.requires_grad_(False)
-        return SketchData(t2i, meaningless_words(seen=True), pairs={})
+        return SketchData(t2i, meaningless_words(seen=True), drawn={})
 
     def build(self, data: SketchData) -> ControlNet:
         return ControlNet.of(data.t2i.denoiser)
 
     def loss(self, model: ControlNet, data: SketchData, generator: Generator) -> Tensor:
-        rng, t2i, on = python_rng(generator), data.t2i, device_of(model)
-        with torch.no_grad():
-            some = random_indices(self.scenes, self.batch, generator).tolist()
-            pairs = [data.pair(index) for index in some]
-            captions = worded([p.scene for p in pairs], rng, DenoiserRecipe.in_full, data.meaningless)
-            text = t2i.encode(drop_captions(captions, rng))
-            x_0 = torch.stack([p.latents.float() for p in pairs])
-            drawing = to_float(torch.stack([p.drawing for p in pairs]).to(on))
-        conditioning = {"layout": torch.zeros(len(pairs), LAYOUT, device=on), "drawing": drawing}
+        rng, t2i = python_rng(generator), data.t2i
+        some = random_indices(self.scenes, self.batch, generator).tolist()
+        scenes, latents, drawings = zip(*map(data.drawing, some), strict=True)
+        captions = drop_captions(worded(scenes, rng, DenoiserRecipe.in_full, data.meaningless), rng)
+        drawing = to_float(torch.stack(drawings).to(device_of(model)))
+        conditioning = {"drawing": drawing, "layout": drawing.new_zeros(self.batch, LAYOUT)}
+        batch = t2i.schedule, torch.stack(latents).float(), t2i.encode(captions), generator
         settings = DenoiserRecipe.weighting, DenoiserRecipe.logit_normal
-        return denoising_loss(
-            ControlledDenoiser(t2i.denoiser, model),
-            t2i.schedule,
-            x_0,
-            text,
-            generator,
-            *settings,
-            **conditioning,
-        )
+        return denoising_loss(ControlledDenoiser(t2i.denoiser, model), *batch, *settings, **conditioning)
 
     @torch.no_grad()
     def preview(self, model: ControlNet, data: SketchData) -> Image.Image:
-        """Scenes, crude drawings of them, and what these become."""
-        generator = Generator().manual_seed(2)
-        rng, on = python_rng(generator), device_of(model)
-        scenes = [anywhere(draw_scene(2, index, "train"), rng) for index in range(16)]
-        pictures, drawings = to_float(render_all(scenes)).to(on), crude_drawings(scenes, generator).pictures
+        """Crude drawings of training scenes, and what they become."""
+        scenes, _, drawings = zip(*map(data.drawing, range(16)), strict=True)
+        drawings = to_float(torch.stack(drawings)).to(device_of(model))
         drawn = Sketcher(data.t2i, model).draw(drawings, [full_caption(scene) for scene in scenes])
-        return grid(to_pil(torch.cat([pictures, drawings.to(on), drawn])), columns=16, side=64)
+        return grid(to_pil(torch.cat([drawings, drawn])), columns=16, side=64)
 
 
 def anywhere(scene: Scene, rng: random.Random) -> Scene:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from minit2i.autoencoder import Autoencoder, AutoencoderConfig, noised, reconstruction_loss
 from minit2i.images import to_float, to_pil
-from minit2i.utils import device, device_of
+from minit2i.utils import device_of
 from minit2i.viz import grid
 from minit2i.world.batches import new_scenes, render_all, scene_pictures
 
@@ -35,7 +35,7 @@ class AutoencoderRecipe(Recipe):
     config: AutoencoderConfig = AutoencoderConfig()
 
     def load_data(self, folder: str | Path) -> None:
-        return None
+        """None: each batch is new."""
 
     def build(self, data: None) -> Autoencoder:
         return Autoencoder(self.config)
@@ -50,6 +50,6 @@ class AutoencoderRecipe(Recipe):
     @torch.no_grad()
     def preview(self, model: Autoencoder, data: None) -> Image.Image:
         """Pictures, what comes back, and their difference, enlarged."""
-        x = to_float(scene_pictures("train", 8, 64, seed=2)[0]).to(device())
+        x = to_float(scene_pictures("train", 8, 64, seed=2)[0]).to(device_of(model))
         x_hat = model(x).clamp(-1, 1)
         return grid(to_pil(torch.cat([x, x_hat, (4 * (x_hat - x)).clamp(-1, 1)])), columns=8)

@@ -1,52 +1,48 @@
-"""How CLIP is trained: on emoji with their names and scenes with prompts; one text may fit many pictures."""
+"""How CLIP is trained: on emoji with their names and scenes with prompts; one text may fit many pictures.
 
-import dataclasses
+A batch holds many scenes in hats and a cat in seven styles, so a text fits more pictures than its own. A loss
+that took these for wrong would teach falsehoods: `answers` says what is right, what is wrong, and neither.
+"""
+
 import random
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
 
 from minit2i.checkpoint import load_tokenizer
-from minit2i.clip import CLIP, CLIPConfig, many_right_loss
+from minit2i.clip import CLIP, CLIPConfig
 from minit2i.images import to_float, to_pil
 from minit2i.schedule import Schedule
-from minit2i.tokenizer import Tokenizer
-from minit2i.utils import device, device_of
+from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.utils import data_file, device, device_of, need
 from minit2i.viz import score_table
-from minit2i.world import scenes as world
-from minit2i.world.batches import (
-    emoji_pictures,
-    normal_noise,
-    on_backgrounds,
-    one_each,
-    python_rng,
-    render_all,
-)
-from minit2i.world.captions import full_caption
+from minit2i.world import batches
+from minit2i.world.captions import ANY, Prompt, full_caption, prompt
 from minit2i.world.noise_words import meaningless_words
-from minit2i.world.prompts import prompt
-from minit2i.world.scenes import ATTRIBUTES, Scene, draw_scene, held_out
+from minit2i.world.scenes import ATTRIBUTES, COLOURS, Scene, draw_scene, held_out
 
-from .answers import Emoji, Tag, answers
 from .recipe import Recipe
 from .restyle import ALL_CHANGES, restyle
 
 GROUP = 8  # of scenes, or of concepts, that are alike
+Tag = str | tuple[str, str]  # what may be true of an emoji: a keyword, or ("name", codepoint)
+NAMED = ["{}"] * 3 + ["{} emoji", "a picture of {}", "an image of {}", "please draw {}", "{}!", "cute {}"]
+DESCRIBED = ("{}", "{}", "something {}", "a picture of {}", "show me {}")
 
 
 class ClipData(NamedTuple):
-    """Emoji as pictures and as what is known of them, and words to throw into prompts."""
+    """Emoji as pictures (M, 4, 64, 64) uint8 and as what is known of them; words to throw into prompts."""
 
     tokenizer: Tokenizer
-    pictures: Tensor  # (M, 4, 64, 64) uint8
-    emoji: Emoji
-    alike: list[list[int]]  # groups of concepts that share a keyword
+    pictures: Tensor
+    emoji: "Emoji"
     meaningless: list[str]
 
 
@@ -71,107 +67,67 @@ class ClipRecipe(Recipe):
     needs: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     def load_data(self, folder: str | Path) -> ClipData:
-        pictures, entries = emoji_pictures(64, self.styles)
-        emoji = Emoji(entries)
-        return ClipData(
-            tokenizer=load_tokenizer(folder),
-            pictures=pictures.to(device()),
-            emoji=emoji,
-            alike=groups_by([entries[rows[0]]["keywords"] for rows in emoji.concepts]),
-            meaningless=meaningless_words(seen=True),
-        )
+        pictures, entries = batches.emoji_pictures(64, self.styles)
+        words = meaningless_words(seen=True)
+        return ClipData(load_tokenizer(folder), pictures.to(device()), Emoji(entries), words)
 
     def build(self, data: ClipData) -> CLIP:
         return CLIP(CLIPConfig(vocabulary=data.tokenizer.vocabulary, context=data.tokenizer.context))
 
     def loss(self, model: CLIP, data: ClipData, generator: Generator) -> Tensor:
-        rng, on = python_rng(generator), data.pictures.device
+        rng, on = batches.python_rng(generator), data.pictures.device
         asked = alike_scenes(self.batch // 3, rng)
-        rows = self.emoji_rows(data, self.batch - len(asked), rng)
+        rows = data.emoji.rows(self.batch - len(asked), self.together, rng)
 
-        x = to_float(render_all(asked).to(on))
+        x = to_float(batches.render_all(asked).to(on))
         # A quarter of the scenes is noised, up to half of the way, so that half-denoised ones can be read.
         schedule = Schedule.cosine()
         t = (schedule.random_t(len(x), generator) // 2).to(on)
-        noised = one_each(x, generator) < 1 / 4
-        eps = normal_noise(*x.shape, generator=generator, device=on)
+        noised = batches.one_each(x, generator) < 1 / 4
+        eps = batches.normal_noise(*x.shape, generator=generator, device=on)
         x = torch.where(noised, schedule.add_noise(x, eps, t), x)
         drawings = data.pictures[torch.tensor(rows, device=on)]
-        emoji = on_backgrounds(drawings, generator, self.jitter, self.turn)
-        x = torch.cat([x, restyle(emoji, generator, self.changes)])
+        drawings = batches.on_backgrounds(drawings, generator, self.jitter, self.turn)
+        x = torch.cat([x, restyle(drawings, generator, self.changes)])
 
         prompts = [prompt(scene, rng, data.meaningless) for scene in asked]
-        captions = [emoji_caption(data.emoji.entries[i], rng) for i in rows]
-        texts = [p.text for p in prompts] + [text for text, _ in captions]
+        captions, needed = zip(*(data.emoji.caption(row, rng) for row in rows), strict=True)
+        texts = [p.text for p in prompts] + list(captions)
         scores = model.scale * model.embed_pictures(x) @ embed_texts(model, data.tokenizer, texts).T
 
+        right = np.eye(len(x), dtype=bool)
+        wrong = ~right
         if self.many_right:
-            right, wrong = answers(data.emoji, asked, prompts, rows, [needed for _, needed in captions])
-        else:
-            right = np.eye(len(x), dtype=bool)
-            wrong = ~right
+            right, wrong = answers(data.emoji, asked, prompts, rows, needed)
         return many_right_loss(scores, torch.from_numpy(right).to(on), torch.from_numpy(wrong).to(on))
-
-    def emoji_rows(self, data: ClipData, count: int, rng: random.Random) -> list[int]:
-        """About `count` rows of the emoji: each concept in `together` styles, half of the concepts alike."""
-        together: list[int] = []
-        alone: list[int] = []  # last, so that the others lie in pairs
-        spare = 8  # for concepts that are drawn in one style only
-        concepts = data.emoji.concepts
-        for i in half_alike(len(concepts), data.alike, count // self.together + spare, rng):
-            some = rng.sample(concepts[i], min(self.together, len(concepts[i])))
-            if len(together) + len(alone) + len(some) <= count:
-                (together if len(some) == self.together else alone).extend(some)
-        return together + alone
 
     @torch.no_grad()
     def preview(self, model: CLIP, data: ClipData) -> Image.Image:
         scenes = [draw_scene(2, index, "train") for index in range(8)]
-        x = to_float(render_all(scenes).to(data.pictures.device))
+        x = to_float(batches.render_all(scenes).to(data.pictures.device))
         prompts = [full_caption(scene) for scene in scenes]
         return score_table(to_pil(x), prompts, model(x, data.tokenizer(prompts).to(x.device)).cpu())
 
 
-# ---- Scenes ----
+def many_right_loss(scores: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+    """`contrastive_loss` where a picture fits several texts and a text several pictures: each right pair
+    should beat all wrong ones of its row, and of its column; right ones do not compete with each other.
 
-
-def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
-    """`count` scenes of the training split, in families: like the first but for one or two
-    attributes, the style and the place.
-
-    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of
-    hat, and does not. Within a family it has to.
+    scores: (B, N). right, wrong: bool (B, N); what is neither is left alone. Returns a scalar.
+    With the diagonal right and all else wrong it is `contrastive_loss`. Source: Khosla et al. 2020 (many
+    right answers), Feeney & Hughes 2023 (they do not compete).
     """
-    chosen: list[Scene] = []
-    while len(chosen) < count:
-        first = draw_scene(rng.randrange(2**32), 0, "train")
-        chosen.append(first)
-        wanted = min(count, len(chosen) + GROUP - 1)
-        while len(chosen) < wanted:
-            other = draw_scene(rng.randrange(2**32), 0, "train")
-            scene = dataclasses.replace(first, style=other.style, x=other.x, y=other.y, size=other.size)
-            names = ["animal", "headwear", "eyewear", "background"]
-            names += ["colour"] if first.headwear != "none" else []
-            for name in rng.sample(names, rng.choice((1, 1, 1, 2))):
-                values = world.COLOURS if name == "colour" else ATTRIBUTES[name]
-                value = rng.choice([value for value in values if value != getattr(first, name)])
-                scene = dataclasses.replace(scene, **{name: value})
-            if scene.headwear == "none" or scene.colour == "none":  # a hat has a colour, and no hat has none
-                colour = "none" if scene.headwear == "none" else rng.choice(world.COLOURS)
-                scene = dataclasses.replace(scene, colour=colour)
-            if not held_out(scene.animal, scene.headwear, scene.colour):
-                chosen.append(scene)
-    return chosen
-
-
-# ---- Texts ----
+    total = 0.0
+    for s, good, bad in ((scores, right, wrong), (scores.T, right.T, wrong.T)):  # rows, then columns
+        # L_ij = log(1 + sum over wrong k of e^(s_ik - s_ij)), the mean over the right j of each row i
+        rivals = s.masked_fill(~bad, -torch.inf).logsumexp(dim=1, keepdim=True)  # e^-inf adds nothing
+        losses = F.softplus(rivals - s).masked_fill(~good, 0).sum(1) / good.sum(1).clamp(min=1)
+        total = total + losses.sum() / good.any(1).sum() / 2
+    return total
 
 
 def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int = 24) -> Tensor:
-    """Texts -> (N, E), `size` at a time, the shortest first.
-
-    Padding costs as much as words, and beside texts of their own length they need little of it.
-    """
+    """Texts -> (N, E), `size` at a time, the shortest first: padding costs as much as words do."""
     order = sorted(range(len(texts)), key=lambda i: len(tokenizer.encode(texts[i])))
     parts = [order[i : i + size] for i in range(0, len(order), size)]
     on = device_of(model)
@@ -179,35 +135,135 @@ def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int =
     return torch.cat(embedded)[torch.tensor(order).argsort().to(on)]
 
 
-# ---- Emoji ----
+def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
+    """`count` scenes of the training split, in families: like the first but for one or two attributes, the
+    style and the place.
+
+    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of
+    hat, and does not. Within a family it has to.
+    """
+    chosen: list[Scene] = []
+    while len(chosen) < count:
+        other = draw_scene(rng.randrange(2**32), 0, "train")
+        if len(chosen) % GROUP == 0:
+            first = other
+            chosen.append(first)
+            continue
+        scene = replace(first, style=other.style, x=other.x, y=other.y, size=other.size)
+        names = ["animal", "headwear", "eyewear", "background"]
+        names += ["colour"] if first.headwear != "none" else []
+        for name in rng.sample(names, rng.choice((1, 1, 1, 2))):
+            values = COLOURS if name == "colour" else ATTRIBUTES[name]
+            value = rng.choice([value for value in values if value != getattr(first, name)])
+            scene = replace(scene, **{name: value})
+        if scene.headwear == "none" or scene.colour == "none":  # a hat has a colour, and no hat has none
+            scene = replace(scene, colour="none" if scene.headwear == "none" else rng.choice(COLOURS))
+        if not held_out(scene.animal, scene.headwear, scene.colour):
+            chosen.append(scene)
+    return chosen
 
 
-NAMED = ["{}"] * 3 + ["{} emoji", "a picture of {}", "an image of {}", "please draw {}", "{}!", "cute {}"]
-DESCRIBED = ("{}", "{}", "something {}", "a picture of {}", "show me {}")
+class Emoji:
+    """What is true of each emoji of a set, as tags: its name, which no other concept has, and its keywords.
+
+    concepts: the rows that draw one concept, in one style each; alike: concepts that share a keyword. tags:
+    (rows, K) bool, what is true. perhaps: (rows, K) bool, what may be said besides, such as "cat" of a "cat
+    face". drawn: the part of scenes that a row draws, or "". of_part: what may be said of such a part, (K,).
+    """
+
+    def __init__(self, entries: list[dict]):
+        """entries: name, keywords, style and codepoint of each row."""
+        self.entries = entries
+        rows_of, alike = defaultdict(list), defaultdict(list)
+        for i, entry in enumerate(entries):
+            rows_of[entry["codepoint"]].append(i)
+        self.concepts = list(rows_of.values())
+        for i, rows in enumerate(self.concepts):
+            for word in dict.fromkeys(entries[rows[0]]["keywords"]):
+                alike[word].append(i)
+        self.alike = [group for group in alike.values() if len(group) >= GROUP]
+
+        names = {("name", entry["codepoint"]): set(words_of(entry["name"])) for entry in entries}
+        keywords = dict.fromkeys(word for entry in entries for word in entry["keywords"])
+        self.column: dict[Tag, int] = {tag: i for i, tag in enumerate([*names, *keywords])}
+        self.tags, self.perhaps = np.zeros((2, len(entries), len(self.column)), bool)
+        for rows in self.concepts:
+            entry = entries[rows[0]]
+            words = set(words_of(" ".join([entry["name"], *entry["keywords"]])))
+            self.mark(self.tags, rows, [("name", entry["codepoint"]), *entry["keywords"]])
+            self.mark(self.perhaps, rows, [tag for tag in names if names[tag] <= words])
+
+        file = data_file("scenes", "parts.parquet")
+        art = need("pyarrow.parquet").read_table(file, columns=["name", "codepoint"])
+        parts = {part["codepoint"]: part["name"] for part in art.to_pylist()}
+        self.drawn = [parts.get(entry["codepoint"], "") for entry in entries]
+        known = self.tags | self.perhaps
+        self.of_part = {part: known[[d == part for d in self.drawn]].any(0) for part in parts.values()}
+
+    def mark(self, table: np.ndarray, rows: int | list[int], tags: list[Tag]) -> None:
+        """Set the columns of these tags in these rows of a table."""
+        table[np.ix_(rows, [self.column[tag] for tag in tags])] = 1
+
+    def rows(self, count: int, together: int, rng: random.Random) -> list[int]:
+        """About `count` rows: each concept in `together` styles, about half of the concepts alike."""
+        wanted = count // together + 8  # some to spare, for concepts that are drawn in one style only
+        chosen: dict[int, None] = {}  # a dict and not a set, since it keeps its order
+        for _ in range(wanted // (2 * GROUP)):
+            chosen |= dict.fromkeys(rng.sample(rng.choice(self.alike), GROUP))
+        while len(chosen) < min(wanted, len(self.concepts)):
+            chosen[rng.randrange(len(self.concepts))] = None
+        pairs: list[int] = []
+        alone: list[int] = []  # last, so that the others lie in pairs
+        for rows in (self.concepts[i] for i in chosen):
+            some = rng.sample(rows, min(together, len(rows)))
+            if len(pairs) + len(alone) + len(some) <= count:
+                (pairs if len(some) == together else alone).extend(some)
+        return pairs + alone
+
+    def caption(self, row: int, rng: random.Random) -> tuple[str, list[Tag]]:
+        """Say what an emoji shows, by its name or by keywords; and the tags that a picture needs to fit."""
+        entry = self.entries[row]
+        if not entry["keywords"] or rng.random() < 0.6:
+            return rng.choice(NAMED).format(entry["name"]), [("name", entry["codepoint"])]
+        chosen = rng.sample(entry["keywords"], min(len(entry["keywords"]), rng.choice((1, 1, 2))))
+        return rng.choice(DESCRIBED).format(" ".join(chosen)), chosen
 
 
-def emoji_caption(entry: dict, rng: random.Random) -> tuple[str, list[Tag]]:
-    """Say what an emoji shows, by its name or by keywords; and the tags that a picture needs to fit."""
-    if not entry["keywords"] or rng.random() < 0.6:
-        return rng.choice(NAMED).format(entry["name"]), [("name", entry["codepoint"])]
-    chosen = rng.sample(entry["keywords"], min(len(entry["keywords"]), rng.choice((1, 1, 2))))
-    return rng.choice(DESCRIBED).format(" ".join(chosen)), chosen
+def fits(scenes: list[Scene], says: list[dict[str, str]]) -> np.ndarray:
+    """Whether what each text says is true of each scene: bool (scenes, texts)."""
+
+    def fit(shown: dict, said: dict[str, str]) -> bool:
+        return all(shown[key] == said[key] or (said[key] == ANY and shown[key] != "none") for key in said)
+
+    return np.array([[fit(vars(scene), said) for said in says] for scene in scenes])
 
 
-def groups_by(keys: list[list]) -> list[list[int]]:
-    """Groups of at least GROUP entries that share a key; keys[i] lists those of entry i. Returns indices."""
-    groups = defaultdict(list)
-    for i, of_entry in enumerate(keys):
-        for key in dict.fromkeys(of_entry):
-            groups[key].append(i)
-    return [group for group in groups.values() if len(group) >= GROUP]
+def answers(
+    emoji: Emoji, asked: list[Scene], prompts: list[Prompt], rows: list[int], needed: list[list[Tag]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The texts that are right for each picture, and the wrong ones: two bool tables (pictures, texts).
 
+    Pictures are the scenes and then the emoji of `rows`, texts the prompts and then captions that need these
+    tags. What may be true or not is neither: that a cat in a hat is "a cat face", that a cat's face is a cat.
+    """
+    n = len(asked)
+    right = np.zeros((n + len(rows), n + len(needed)), bool)
+    perhaps = np.zeros_like(right)
+    needs = np.zeros((len(needed), len(emoji.column)), np.float32)
+    for j, tags in enumerate(needed):
+        emoji.mark(needs, [j], tags)
 
-def half_alike(n: int, groups: list[list[int]], count: int, rng: random.Random) -> list[int]:
-    """`count` different indices below n: about half of them in groups alike, the rest at random."""
-    chosen: dict[int, None] = {}  # a dict and not a set, since it keeps its order
-    for _ in range(count // (2 * GROUP)):
-        chosen |= dict.fromkeys(rng.sample(rng.choice(groups), GROUP))
-    while len(chosen) < min(count, n):
-        chosen[rng.randrange(n)] = None
-    return list(chosen)
+    def nothing_missing(tags: np.ndarray) -> np.ndarray:
+        """Which of the captions need no tag but those of each row: bool (rows, captions)."""
+        return (~tags).astype(np.float32) @ needs.T == 0
+
+    right[:n, :n] = fits(asked, [p.says for p in prompts])
+    right[n:, n:] = nothing_missing(emoji.tags[rows])
+    perhaps[n:, n:] = nothing_missing(emoji.tags[rows] | emoji.perhaps[rows])
+    nothing = np.zeros(len(emoji.column), bool)
+    for i, scene in enumerate(asked):
+        shown = (scene.animal, scene.headwear, scene.eyewear)
+        said = np.any([emoji.of_part.get(part, nothing) for part in shown], axis=0)
+        perhaps[i, n:] = nothing_missing(said[None])
+        perhaps[n:, i] = [emoji.drawn[row] in shown for row in rows]
+    return right, ~right & ~perhaps

@@ -1,32 +1,81 @@
-"""How a denoiser is trained to draw scenes from words: in latents, and in pixels to compare."""
+"""How denoisers are trained to draw from words: scenes in latents, and in pixels to compare; and clothes.
+
+What others that learn to denoise share with them is here, too.
+Shapes: B pictures of a batch, Z channels and H sides of what the denoiser works on, latents or pixels.
+"""
 
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from PIL import Image
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from minit2i.autoencoder import Autoencoder
 from minit2i.checkpoint import load_model, load_tokenizer
 from minit2i.clip import CLIP, Text
 from minit2i.images import to_float, to_pil
 from minit2i.text2image import TextToImage
-from minit2i.tokenizer import Tokenizer
+from minit2i.tokenizer import Tokenizer, words_of
 from minit2i.unet import UNet, UNetConfig, denoising_loss
-from minit2i.utils import device_of
+from minit2i.utils import device, device_of
 from minit2i.viz import grid
-from minit2i.world.batches import drop_captions, one_each, python_rng, random_indices, render_all
-from minit2i.world.captions import full_caption
+from minit2i.world import batches
+from minit2i.world.captions import full_caption, prompt
 from minit2i.world.noise_words import known_words, meaningless_words
-from minit2i.world.prompts import prompt
 from minit2i.world.scenes import LAYOUT, STYLES, Scene, draw_scene
 
 from .recipe import Recipe
 
 SCENES_SEED = 5  # of the training scenes
+
+
+def worded(scenes: list[Scene], rng: random.Random, in_full: float, meaningless: list[str]) -> list[str]:
+    """A caption of each scene: so often one that names everything, else one as people type it."""
+    return [
+        full_caption(scene) if rng.random() < in_full else prompt(scene, rng, meaningless).text
+        for scene in scenes
+    ]
+
+
+def conditioned_text(clip: CLIP, tokenizer: Tokenizer, captions: list[str], rng: random.Random) -> Text:
+    """Captions as a denoiser is conditioned on them, every tenth left empty."""
+    return clip.text(tokenizer(batches.drop_captions(captions, rng)).to(device_of(clip)))
+
+
+def drop_layouts(layouts: Tensor, generator: Generator, share: float = 0.1) -> Tensor:
+    """Leave out a share of the layouts (B, LAYOUT), so that a denoiser also draws where it is given none."""
+    return layouts.masked_fill(batches.one_each(layouts, generator)[..., 0, 0] < share, 0.0)
+
+
+@dataclass(frozen=True)
+class DenoisingRecipe(Recipe):
+    """Noise is added at random times, and the network learns the way back.
+
+    weighting: how much an error counts at which time (`Schedule.loss_weight`); logit_normal: which times to
+    train at (`Schedule.random_t`).
+    """
+
+    batch: int = 32
+    minutes: float = 20
+    lr: float = 5e-3
+    weighting: str = "none"
+    logit_normal: tuple[float, float] | None = (0.5, 1.2)
+
+    def new_batch(self, data: Any, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
+        """What it works on (B, Z, H, H), captions of it, and what else the denoiser is conditioned on."""
+
+    def denoiser(self, model: nn.Module, data: Any) -> nn.Module:
+        """The denoiser that the network in training is, or is a part of."""
+        return model
+
+    def loss(self, model: nn.Module, data: Any, generator: Generator) -> Tensor:
+        with torch.no_grad():
+            x_0, text, conditioning = self.new_batch(data, generator)
+        net, settings = self.denoiser(model, data), (self.weighting, self.logit_normal)
+        return denoising_loss(net, net.config.schedule, x_0, text, generator, *settings, **conditioning)
 
 
 class DenoiserData(NamedTuple):
@@ -39,39 +88,27 @@ class DenoiserData(NamedTuple):
     latents: dict[int, Tensor]
 
     def latent(self, index: int) -> Tensor:
-        """The latents of a training scene (Z, H, W): computed when first wanted, then kept (4 KB)."""
+        """The latents of a training scene (Z, H, H): computed when first wanted, then kept (4 KB)."""
         if index not in self.latents:
-            picture = to_float(render_all([draw_scene(SCENES_SEED, index, "train")]).to(device_of(self.clip)))
-            self.latents[index] = self.autoencoder.encode(picture)[0].half()
+            picture = to_float(batches.render_all([draw_scene(SCENES_SEED, index, "train")]))
+            self.latents[index] = self.autoencoder.encode(picture.to(device_of(self.clip)))[0].half()
         return self.latents[index].float()
 
 
 @dataclass(frozen=True)
-class DenoiserRecipe(Recipe):
+class DenoiserRecipe(DenoisingRecipe):
     """The text-to-image denoiser on latents of training scenes.
 
-    scenes: how many there are. It sees each a few times, with other noise and in other words.
-    bell: which times to train at (`Schedule.random_t`).
-    left_out: how often the layout is left out, so that the network also draws without being told it.
-    in_full: how often the caption names everything, so that there is less to guess.
+    scenes: how many there are. It sees each a few times, with other noise and in other words. left_out: how
+    often it is not given the layout. in_full: how often the caption names everything, so that less is open.
     """
 
-    batch: int = 32
     minutes: float = 50
-    lr: float = 5e-3
     scenes: int = 80_000
     config: UNetConfig = UNetConfig(
-        channels=8,
-        picture_size=16,
-        patch=1,
-        widths=(64, 128),
-        exit_channels=48,
-        prediction="v",
-        log_snr_shift=0.0,
-        layout=LAYOUT,
-    )
-    weighting: str = "none"
-    logit_normal: tuple[float, float] | None = (0.5, 1.2)
+        channels=8, picture_size=16, patch=1, widths=(64, 128), exit_channels=48, prediction="v",
+        log_snr_shift=0.0, layout=LAYOUT,
+    )  # fmt: skip
     left_out: float = 0.1
     in_full: float = 0.8
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip", "autoencoder")
@@ -84,33 +121,24 @@ class DenoiserRecipe(Recipe):
     def build(self, data: DenoiserData) -> UNet:
         return UNet(self.config)
 
-    def loss(self, model: UNet, data: DenoiserData, generator: Generator) -> Tensor:
-        x_0, text, conditioning = self.new_batch(data, generator)
-        schedule = self.config.schedule
-        return denoising_loss(
-            model, schedule, x_0, text, generator, self.weighting, self.logit_normal, **conditioning
-        )
-
     @torch.no_grad()
     def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
-        """What it works on (B, C, H, W), captions of it, one in ten empty, and what else it is told."""
-        rng, on = python_rng(generator), device_of(data.clip)
-        some = random_indices(self.scenes, self.batch, generator).tolist()
+        rng, on = batches.python_rng(generator), device_of(data.clip)
+        some = batches.random_indices(self.scenes, self.batch, generator).tolist()
         scenes = [draw_scene(SCENES_SEED, index, "train") for index in some]
         conditioning = {}
         if self.config.layout:
-            layouts = torch.tensor([scene.layout_vector() for scene in scenes])
-            left_out = one_each(layouts, generator)[..., 0, 0] < self.left_out  # (B, 1)
-            conditioning["layout"] = layouts.masked_fill(left_out, 0.0).to(on)
+            layouts = torch.tensor([scene.layout_vector() for scene in scenes], dtype=torch.float32)
+            conditioning["layout"] = drop_layouts(layouts, generator, self.left_out).to(on)
         if data.autoencoder is None:
-            x_0 = to_float(render_all(scenes).to(on))
+            x_0 = to_float(batches.render_all(scenes).to(on))
         else:
             x_0 = torch.stack([data.latent(index) for index in some])
         captions = worded(scenes, rng, self.in_full, data.meaningless)
-        return x_0, data.clip.text(data.tokenizer(drop_captions(captions, rng)).to(on)), conditioning
+        return x_0, conditioned_text(data.clip, data.tokenizer, captions, rng), conditioning
 
     def preview(self, model: UNet, data: DenoiserData) -> Image.Image:
-        # To look at while training: combinations of the training split, and one line of the headline prompt.
+        """One line of the headline prompt, and scenes of the training split."""
         prompts = ["a cat wearing a blue baseball cap"] * 6
         prompts += [full_caption(draw_scene(2, index, "train")) for index in range(18)]
         t2i = TextToImage(data.clip, data.tokenizer, model, data.autoencoder, card=self.note(data))
@@ -125,14 +153,6 @@ class DenoiserRecipe(Recipe):
         }
 
 
-def worded(scenes: list[Scene], rng: random.Random, in_full: float, meaningless: list[str]) -> list[str]:
-    """A caption of each scene: so often one that names everything, else one as people type it."""
-    return [
-        full_caption(scene) if rng.random() < in_full else prompt(scene, rng, meaningless).text
-        for scene in scenes
-    ]
-
-
 @dataclass(frozen=True)
 class PixelRecipe(DenoiserRecipe):
     """The same on pixels, at 64x64: what lessons 03 and 05 do, and what latents are compared with."""
@@ -143,3 +163,48 @@ class PixelRecipe(DenoiserRecipe):
     weighting: str = "clipped_v"
     logit_normal: tuple[float, float] | None = None
     needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
+
+
+class ClothesData(NamedTuple):
+    """Pictures (N, 1, 32, 32) uint8, their captions, and the frozen CLIP."""
+
+    pictures: Tensor
+    captions: list[str]
+    clip: CLIP
+    tokenizer: Tokenizer
+
+
+@dataclass(frozen=True)
+class ClothesRecipe(DenoisingRecipe):
+    """A small denoiser of pixels; a caption names the class. Data: Fashion-MNIST (Xiao et al. 2017)."""
+
+    minutes: float = 28
+    config: UNetConfig = UNetConfig(
+        channels=1, picture_size=32, widths=(64, 128), prediction="v", log_snr_shift=0.0
+    )
+    weighting: str = "v"
+    logit_normal: tuple[float, float] | None = None
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer", "clip")
+
+    def load_data(self, folder: str | Path) -> ClothesData:
+        pictures, captions, _ = batches.clothes_pictures("train")
+        clip, tokenizer = load_model("clip", folder), load_tokenizer(folder)
+        return ClothesData(pictures.to(device()), captions, clip, tokenizer)
+
+    def build(self, data: ClothesData) -> UNet:
+        return UNet(self.config)
+
+    def new_batch(self, data: ClothesData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
+        rng = batches.python_rng(generator)
+        some = batches.random_indices(len(data.pictures), self.batch, generator)
+        x_0 = to_float(data.pictures[some.to(data.pictures.device)])  # not mirrored: all shoes point left
+        captions = [data.captions[i] for i in some.tolist()]
+        return x_0, conditioned_text(data.clip, data.tokenizer, captions, rng), {}
+
+    def preview(self, model: UNet, data: ClothesData) -> Image.Image:
+        prompts = sorted(set(data.captions)) * 4
+        t2i = TextToImage(data.clip, data.tokenizer, model)
+        return grid(to_pil(t2i.draw(prompts, guidance_scale=2.0)), columns=len(prompts) // 4)
+
+    def note(self, data: ClothesData) -> dict:
+        return {"words": sorted({word for caption in data.captions for word in words_of(caption)})}

@@ -1,16 +1,12 @@
 """Change how a drawing looks and not what it shows, so that CLIP learns what a thing is in any style of art.
 
 Colours are part of the style for most things, and not for a red heart: they change only now and then.
-
-Each change is made to a random share of the batch. Pictures come in pairs of one concept in two styles, so
-that the palette of one can be given to the other: a recoloured drawing that is still true.
+Pictures come in pairs of one concept in two styles, so that one can be given the palette of the other.
 Papers: Huang & Belongie 2017 (style as mean and spread), DeVries & Taylor 2017 (cutout).
-
 Shapes: B pictures, H height, W width; pictures are float32 in [-1, 1].
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -32,14 +28,8 @@ def hue(x: Tensor, generator: Generator) -> Tensor:
     angle = 2 * math.pi * one_each(x, generator)
     cos, sin = angle.cos(), angle.sin() / math.sqrt(3)
     grey = x.mean(1, keepdim=True)
-    # Rodrigues' formula with the axis (1, 1, 1) / sqrt 3, with which the cross product is a difference of
-    # channels
+    # Rodrigues' formula with the axis (1, 1, 1) / sqrt 3: its cross product is a difference of channels
     return grey + cos * (x - grey) + sin * (x.roll(1, 1) - x.roll(-1, 1))
-
-
-def grey(x: Tensor, generator: Generator) -> Tensor:
-    """Without colours."""
-    return x.mean(1, keepdim=True).expand_as(x)
 
 
 def contrast(x: Tensor, generator: Generator) -> Tensor:
@@ -60,11 +50,6 @@ def strokes(x: Tensor, generator: Generator) -> Tensor:
     return torch.where(bright, F.max_pool2d(x, 3, 1, 1), -F.max_pool2d(-x, 3, 1, 1))
 
 
-def blur(x: Tensor, generator: Generator) -> Tensor:
-    """The mean of each pixel's neighbourhood."""
-    return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-
-
 def cutout(x: Tensor, generator: Generator) -> Tensor:
     """Hide a square with sides of 3/8 of the frame behind grey."""
     size = x.shape[-1]
@@ -76,13 +61,13 @@ def cutout(x: Tensor, generator: Generator) -> Tensor:
 
 
 PALETTE = 0.2  # the share of pictures that get another palette
-CHANGES: dict[str, tuple[Callable[[Tensor, Generator], Tensor], float]] = {  # name -> the change, its share
+CHANGES = {  # name -> the change, as a function of pictures and generator, and its share
     "strokes": (strokes, 0.15),
-    "blur": (blur, 0.1),
+    "blur": (lambda x, _: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), 0.1),
     "outline": (outline, 0.1),
     "hue": (hue, 0.15),
     "contrast": (contrast, 0.3),
-    "grey": (grey, 0.1),
+    "grey": (lambda x, _: x.mean(1, keepdim=True).expand_as(x), 0.1),
     "cutout": (cutout, 0.1),
 }
 ALL_CHANGES = ("palette", *CHANGES)

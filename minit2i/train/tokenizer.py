@@ -5,9 +5,9 @@ import random
 
 from minit2i.tokenizer import Tokenizer
 from minit2i.utils import data_file
+from minit2i.world.captions import request
 from minit2i.world.datasets import load
 from minit2i.world.noise_words import wording
-from minit2i.world.prompts import request
 from minit2i.world.scenes import draw_scene
 
 

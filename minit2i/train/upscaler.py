@@ -1,7 +1,6 @@
 """How the upscaler is trained: to undo shrinking, on crops of scenes, emoji and photographs.
 
-Batches are made on the CPU, where pictures are compressed as JPEG, and moved to the network's device when
-ready.
+Batches are made on the CPU, where pictures are compressed as JPEG, and then moved to the network's device.
 """
 
 import hashlib
@@ -14,22 +13,13 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
-from tqdm import tqdm
 
-from minit2i.evaluate.metrics import gaussian_window
 from minit2i.images import to_float, to_pil, to_tensor
 from minit2i.text2image import TextToImage
 from minit2i.upscaler import Upscaler, UpscalerConfig, bicubic
-from minit2i.utils import device, device_of
+from minit2i.utils import device, device_of, in_batches
 from minit2i.viz import grid
-from minit2i.world.batches import (
-    emoji_pictures,
-    mirror_half,
-    on_backgrounds,
-    random_indices,
-    render_all,
-    scene_pictures,
-)
+from minit2i.world import batches
 from minit2i.world.captions import full_caption
 from minit2i.world.datasets import load
 from minit2i.world.scenes import Scene
@@ -63,8 +53,8 @@ class UpscalerRecipe(Recipe):
 
     def load_data(self, folder: str | Path) -> UpscalerData:
         t2i = TextToImage.load(folder)  # first, so that a mistake in it does not wait for what takes long
-        pictures, scenes = scene_pictures("train", self.scenes, 256, seed=3)
-        emoji, entries = emoji_pictures(128)
+        pictures, scenes = batches.scene_pictures("train", self.scenes, 256, seed=3)
+        emoji, entries = batches.emoji_pictures(128)
         photos = [to_tensor(row["image"]) for row in load("photos") if row["name"] != "chelsea"]
         return UpscalerData(pictures, redraw(scenes, t2i), emoji[~unseen_emoji(entries)], photos)
 
@@ -72,17 +62,18 @@ class UpscalerRecipe(Recipe):
         return Upscaler(UpscalerConfig())
 
     def loss(self, model: Upscaler, data: UpscalerData, generator: Generator) -> Tensor:
-        some = random_indices(len(data.scenes), 6, generator)
+        some = batches.random_indices(len(data.scenes), 6, generator)
         scenes = to_float(data.scenes[some])
         # Each pixel of a small picture is a square of four by four, so that both are cut at the same place
         small = data.redrawn[some[:3]].repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
         pairs = random_crops(torch.cat([small, scenes[:3]], dim=1), SIDE, generator, step=4)
         redrawn, true = pairs[:, :3, ::4, ::4], pairs[:, 3:]
-        emoji = on_backgrounds(data.emoji[random_indices(len(data.emoji), 4, generator)], generator)
+        rows = batches.random_indices(len(data.emoji), 4, generator)
+        emoji = batches.on_backgrounds(data.emoji[rows], generator)
         drawn = torch.cat([random_crops(pictures, SIDE, generator) for pictures in (scenes[3:], emoji)])
         rest = self.batch - len(drawn) - len(redrawn)
         photos = torch.cat([piece_of(data.photos, generator) for _ in range(rest)])
-        photos = mirror_half(photos, generator)
+        photos = batches.mirror_half(photos, generator)
         # Photographs stay undamaged: fur looks like noise, and should not be smoothed away as such.
         low = torch.cat([redrawn, degrade(drawn, generator), degrade(photos, generator, p_clean=1)])
         on = device_of(model)
@@ -98,22 +89,20 @@ class UpscalerRecipe(Recipe):
 def redraw(scenes: list[Scene], t2i: TextToImage) -> Tensor:
     """Small pictures of scenes as the denoiser draws them: nearly right. (n, 3, 64, 64) in [-1, 1].
 
-    Each is noised to a middle time and denoised in a few steps, told all about it. So lines wobble as they do
-    in what is drawn from pure noise, and yet the true picture is known.
+    Each is noised to a middle time and denoised in a few steps, given its full caption and its layout. So
+    lines wobble as they do in what is drawn from pure noise, and yet the true picture is known.
     Source: Ho et al. 2022, "Cascaded diffusion models", section 4 (conditioning augmentation).
     """
-    redrawn = []
     times = torch.randint(100, 600, (len(scenes),), generator=Generator().manual_seed(0)).tolist()
-    for i in tqdm(range(0, len(scenes), 50), "redrawing scenes, 50 at a time", leave=False, delay=1):
-        some = scenes[i : i + 50]
-        z = t2i.encode_pictures(to_float(render_all(some).to(device())))
-        conditioning = {
-            "layout": torch.tensor([scene.layout_vector() for scene in some]),
-            "guidance_scale": 1,
-        }
-        captions = [full_caption(scene) for scene in some]
-        redrawn.append(t2i.draw(captions, seed=i, steps=8, start=(z, times[i]), **conditioning).cpu())
-    return torch.cat(redrawn)
+
+    def redrawn(numbers: range) -> Tensor:
+        some, i = [scenes[number] for number in numbers], numbers[0]
+        z = t2i.encode_pictures(to_float(batches.render_all(some).to(device())))
+        layout = torch.tensor([scene.layout_vector() for scene in some], dtype=torch.float32)
+        settings = {"layout": layout, "guidance_scale": 1, "seed": i, "steps": 8, "start": (z, times[i])}
+        return t2i.draw([full_caption(scene) for scene in some], **settings).cpu()
+
+    return in_batches(redrawn, range(len(scenes)), 50, "redrawing scenes")
 
 
 def unseen_emoji(entries: list[dict]) -> Tensor:
@@ -128,13 +117,13 @@ def piece_of(photos: list[Tensor], generator: Generator) -> Tensor:
     Small pieces turn soft, as what is out of focus is: without them the network takes every soft edge for one
     of a drawing, and makes it hard.
     """
-    photo = photos[random_indices(len(photos), 1, generator)]
+    photo = photos[batches.random_indices(len(photos), 1, generator)]
     side = int(20 * 8 ** torch.rand((), generator=generator))
     return bicubic(random_crops(photo, side, generator), SIDE, SIDE).clamp(-1, 1)
 
 
 def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 1) -> Tensor:
-    """Cut one square out of each picture, at a random place that is a multiple of `step`.
+    """Cut one square out of each picture, at a random position that is a multiple of `step`.
 
     pictures: (B, C, H, W). Returns (B, C, size, size). Raises ValueError when a side is shorter than `size`.
     """
@@ -142,17 +131,15 @@ def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 
     if min(H, W) < size:
         raise ValueError(f"cannot cut {size}x{size} out of {H}x{W}")
     tops, lefts = (step * torch.randint((n - size) // step + 1, (B,), generator=generator) for n in (H, W))
-    places = zip(pictures, tops.tolist(), lefts.tolist(), strict=True)
-    return torch.stack([picture[:, y : y + size, x : x + size] for picture, y, x in places])
+    corners = zip(pictures, tops.tolist(), lefts.tolist(), strict=True)
+    return torch.stack([picture[:, y : y + size, x : x + size] for picture, y, x in corners])
 
 
 def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
-    """Make the small picture from which the upscaler must find `high` again.
+    """Small pictures (B, 3, H, W) from which the upscaler must find `high` (B, 3, 4H, 4W), in [-1, 1], again.
 
     All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as a generated or
-    a downloaded picture is, so that the upscaler learns not to sharpen grain. p_clean = 1 only shrinks.
-
-    high: (B, 3, 4H, 4W) in [-1, 1]. Returns (B, 3, H, W) in [-1, 1].
+    a downloaded picture is, so that the upscaler learns not to sharpen grain.
     Raises ValueError when a side is no multiple of 4.
     """
     height, width = high.shape[-2:]
@@ -166,24 +153,16 @@ def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
 
 
 def _damage(picture: Tensor, generator: Generator) -> Tensor:
-    """Blur, then add noise, then for every second picture compress; all mild and of random strength.
-
-    picture: (3, H, W) in [-1, 1]. Returns the same.
-    """
+    """Blur a picture (3, H, W), add noise, and compress every second one as JPEG; all mildly, by chance."""
     blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
     sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
-    window = gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)
+    window = batches.gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)
     padded = F.pad(picture[None], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
     picture = F.conv2d(padded, window, groups=3)[0]  # (3, H, W)
     grain = torch.randn(picture.shape, generator=generator).to(picture)
     picture = (picture + 0.06 * noise * grain).clamp(-1, 1)
     if compress < 0.5:
-        picture = _jpeg(picture, quality=round(50 + 45 * quality))
+        file = io.BytesIO()
+        to_pil(picture[None])[0].save(file, "JPEG", quality=round(50 + 45 * quality))
+        picture = to_tensor(Image.open(file))[0]
     return picture
-
-
-def _jpeg(picture: Tensor, quality: int) -> Tensor:
-    """Write the picture as JPEG and read it again: (3, H, W) in [-1, 1] to the same."""
-    file = io.BytesIO()
-    to_pil(picture[None])[0].save(file, "JPEG", quality=quality)
-    return to_tensor(Image.open(file))[0]

@@ -1,101 +1,47 @@
 """Does what moves move as was said, is it what was said in every frame, and does it flicker?"""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
-from minit2i.evaluate.fit import fidelity
+from minit2i.evaluate.fidelity import fidelity
 from minit2i.evaluate.judge import Judge, verdicts
-from minit2i.evaluate.shares import REAL_SEED, quantiles, share
-from minit2i.images import to_float
-from minit2i.utils import device_of
+from minit2i.evaluate.report import Bench
+from minit2i.evaluate.shares import REAL_SEED, number, quantiles, share
+from minit2i.sketch.sketcher import background
+from minit2i.utils import device_of, in_batches
 from minit2i.world.captions import full_caption
-from minit2i.world.scenes import UPRIGHT, Scene
+from minit2i.world.scenes import UPRIGHT
 
+from . import motion
 from .animator import Animator, plan, starts
-from .motion import MOTIONS, MovingScene, draw_moving_scene, full_motion_caption, motion_like, render_video
 from .warp import warp, warp_along
 
 
-class Exam(NamedTuple):
-    """Moving scenes, n of them, and real clips of them (n, F, 3, 64, 64) in [-1, 1]."""
-
-    scenes: list[MovingScene]
-    clips: Tensor
-
-
-def exam(split: str, n: int) -> Exam:
-    scenes = [draw_moving_scene(REAL_SEED, i, split) for i in range(n)]
-    pixels = np.stack(
-        [render_video(moving) for moving in tqdm(scenes, "rendering clips", leave=False, delay=1)]
-    )
-    return Exam(scenes, to_float(torch.from_numpy(pixels).permute(0, 1, 4, 2, 3)))
-
-
-# ---- Which motion? By outlines alone, without a network ----
-
-
-def outlines(clip: Tensor) -> Tensor:
-    """Where each frame (F, 3, S, S) is not background, as 0 and 1: (F, 1, S, S). The background is what most
-    of the first frame's rim shows."""
-    first = clip[0]
-    rim = torch.cat([first[:, 0], first[:, -1], first[:, :, 0], first[:, :, -1]], dim=1)
-    ground = rim.median(dim=1).values[None, :, None, None]
-    return ((clip - ground).abs().amax(dim=1, keepdim=True) > 0.3).float()
-
-
-def candidates() -> tuple[list[str], Tensor]:
-    """Every motion at three widths: their names, and what each does to the first frame, (m, F, 4)."""
-    names, poses = [], []
-    for motion in MOTIONS:
-        for far in (0.0, 0.5, 1.0):
-            names.append(motion)
-            poses.append(torch.tensor(motion_like(motion, far), dtype=torch.float32))
-    return names, torch.stack(poses)
-
-
-def motion_shown(clip: Tensor) -> str:
-    """Which motion a clip (F, 3, S, S) shows: the one that carries the first frame's outline to where the
-    others are. It is turned and grown about the middle of that outline."""
-    shapes = outlines(clip.cpu())
-    places = shapes[0, 0].nonzero()
-    if not len(places):
+def motion_shown(video: Tensor) -> str:
+    """Which motion a video (F, 3, S, S) shows, by outlines alone, without a network: the one that warps the
+    outline in the first frame to those in the others. It is turned and grown about its middle."""
+    shapes = ((video - background(video[0])).abs().amax(dim=1, keepdim=True) > 0.3).float().cpu()
+    inside = shapes[0, 0].nonzero()  # of (F, 1, S, S): (positions, 2), y and x
+    if not len(inside):
         return "nothing to be seen"
-    low, high = places.amin(0), places.amax(0) + 1
-    middle = ((low + high) / 2 / shapes.shape[-1] - 0.5).flip(0)  # x and y
-    names, poses = candidates()
-    agree = []
-    where = torch.tensor([*middle.tolist(), 0, 0])
-    first, shape = where + torch.tensor([0, 0, 1, 0]), shapes[:1].expand(len(shapes), -1, -1, -1)
-    for pose in poses:
-        guess = warp(shape, first, where + pose)
-        both = torch.minimum(guess, shapes).sum(dim=(1, 2, 3))
-        either = torch.maximum(guess, shapes).sum(dim=(1, 2, 3)).clamp(min=1)
-        agree.append((both / either).mean())
-    return names[int(torch.stack(agree).argmax())]
+    y, x = ((inside.amin(0) + inside.amax(0) + 1) / 2 / shapes.shape[-1] - 0.5).tolist()
+    agree = {}
+    for name in motion.MOTIONS:
+        for far in (0.0, 0.5, 1.0):
+            path = torch.from_numpy(motion.motion_like(name, far)).float() + torch.tensor([x, y, 0, 0])
+            moved = warp_along(shapes[0], path)
+            both, either = (f(moved, shapes).sum(dim=(1, 2, 3)) for f in (torch.minimum, torch.maximum))
+            agree[name, far] = (both / either.clamp(min=1)).mean().item()
+    return max(agree, key=agree.get)[0]
 
 
-# ---- What is in it, and does it flicker? ----
-
-
-def background_change(clip: Tensor) -> float:
-    """How much a clip (F, 3, S, S) changes from frame to frame where nothing moves: the mean over places that
-    are background in both frames, three pixels around what moves left out."""
-    moving = F.max_pool2d(outlines(clip), 7, stride=1, padding=3)
-    outside = 1 - torch.maximum(moving[1:], moving[:-1])
-    change = (clip.diff(dim=0).abs() * outside).sum() / (3 * outside.sum()).clamp(min=1)
-    return change.item()
-
-
-def undo_motion(clip: Tensor, path: Tensor, onto: Tensor | None = None) -> Tensor:
+def undo_motion(video: Tensor, path: Tensor, onto: Tensor | None = None) -> Tensor:
     """The frames (F, 3, S, S) with their motion undone, in one pose (POSE,), that of the first frame if none
     is given: all alike, if nothing but motion happens."""
-    return warp(clip, path, path[0] if onto is None else onto)
+    return warp(video, path, path[0] if onto is None else onto)
 
 
 def flicker(still: Tensor) -> float:
@@ -103,72 +49,66 @@ def flicker(still: Tensor) -> float:
     return still.diff(dim=0).abs().mean().item()
 
 
-def score_videos(judge: Judge, clips: Tensor, paths: Tensor, scenes: list[MovingScene]) -> dict:
-    """The marks of clips (n, F, 3, 64, 64) of scenes, drawn on paths (n, F, POSE)."""
-    pairs = list(zip(clips, paths, strict=True))
-    still = [undo_motion(clip, path) for clip, path in pairs]
-    onto = torch.tensor(UPRIGHT)  # as still pictures are, which the judge knows
-    each = [moving.scene for moving in scenes for _ in range(clips.shape[1])]
-    right = verdicts(judge, torch.cat([undo_motion(clip, path, onto) for clip, path in pairs]), each)
-    worn = (right["animal"] & right["headwear"] & right["colour"]).view(len(clips), -1)
-    named = torch.tensor([motion_shown(c) == m.motion for c, m in zip(clips, scenes, strict=True)])
+def last_upright(videos: Tensor, paths: Tensor, scenes: list[motion.MovingScene]) -> tuple[Tensor, list]:
+    """Of each video the last frame that is not turned, (n, 3, S, S), and the scene that it should show."""
+    frames, true = [], []
+    for video, path, moving in zip(videos, paths, scenes, strict=True):
+        f = int((path[:, 3].abs() < 0.03).nonzero().max())  # the first frame is always upright
+        x, y, size, _ = path[f].tolist()
+        frames.append(video[f])
+        true.append(replace(moving.scene, x=x, y=y, size=size))
+    return torch.stack(frames), true
+
+
+def score_videos(judge: Judge, videos: Tensor, paths: Tensor, scenes: list[motion.MovingScene]) -> dict:
+    """The marks of videos (n, F, 3, 64, 64) of scenes, drawn on paths (n, F, POSE)."""
+    n, pairs = len(videos), list(zip(videos, paths, strict=True))
+    # In the pose of still pictures, which the judge knows
+    still = torch.cat([undo_motion(video, path, torch.tensor(UPRIGHT)) for video, path in pairs])
+    right = verdicts(judge, still, [moving.scene for moving in scenes for _ in range(videos.shape[1])])
+    worn = (right["animal"] & right["headwear"] & right["colour"]).view(n, -1)
+    moves = [motion_shown(video) == moving.motion for video, moving in zip(videos, scenes, strict=True)]
     return {
-        "motion": share(named),
-        "every_frame": share(worn.all(dim=1)),
-        "frames": worn.float().mean().item(),
-        "flicker": float(np.mean([flicker(clip) for clip in still])),
-        "background": float(np.mean([background_change(clip) for clip in clips])),
+        "the motion that was asked for": share(torch.tensor(moves)),
+        "animal, headwear and its colour right in every frame": share(worn.all(dim=1)),
+        "the same, frame by frame": number(100 * worn.float().mean().item(), worn.numel(), "%"),
+        "flicker": number(sum(flicker(undo_motion(*pair)) for pair in pairs) / n, n),
+        "fidelity of the last upright frame": quantiles(fidelity(*last_upright(videos, paths, scenes))),
     }
 
 
-def measure_video(animator: Animator, judge: Judge, n: int, seed: int, split: str = "held_out") -> dict:
-    """Clips of n moving scenes, whose pairs of animal and motion training never had. To compare with: real
-    clips, the same through the autoencoder, their own first frames repeated, and carried along; and a fifth
-    as many drawn from noise, all frames at once and each for itself."""
-    scenes, real = exam(split, n)
-    prompts, t2i = [full_motion_caption(moving) for moving in scenes], animator.t2i
+def measure(bench: Bench) -> dict:
+    """Videos of moving scenes, whose pairs of animal and motion training never had. To compare with: real
+    videos, the same through the autoencoder, their own first frames repeated, and warped; and a fifth as many
+    drawn from noise, all frames at once and each for itself."""
+    n, t2i, seed = max(4, bench.n // 4), bench.t2i, bench.seed
+    animator, fewer = Animator.load(bench.folder, t2i), max(1, n // 5)
+    scenes = [motion.draw_moving_scene(REAL_SEED, i, "held_out") for i in range(n)]
+    prompts = [motion.full_motion_caption(moving) for moving in scenes]
     still = [full_caption(moving.scene) for moving in scenes]  # what the picture model knows
-    styles = torch.tensor([moving.scene.layout_vector() for moving in scenes])[:, :-3]
+    real, (true_paths, styles) = motion.real_videos(scenes), motion.paths_and_styles(scenes)
     paths = starts(plan(animator.planner, t2i.tokenizer, prompts, seed), seed)
-    true_paths = torch.tensor(np.stack([moving.path for moving in scenes]), dtype=torch.float32)
 
-    def drawn(way: Callable[..., Tensor], texts: list[str], count: int, desc: str) -> Tensor:
-        parts = []
-        for i in tqdm(range(0, count, 4), f"video: {desc}, 4 at a time"):
-            some = slice(i, min(i + 4, count))
-            parts.append(way(texts[some], paths[some], styles[some], seed=1000 * seed + i // 4).cpu())
-        return torch.cat(parts)
+    def drawn(way: Callable[..., Tensor], texts: list[str], count: int) -> Tensor:
+        def four(part: range) -> Tensor:
+            some = slice(part.start, part.stop)
+            return way(texts[some], paths[some], styles[some], seed=1000 * seed + part.start // 4).cpu()
 
-    unfolded = [t2i.decode(t2i.encode_pictures(clip.to(device_of(t2i.denoiser)))).cpu() for clip in real]
-    clips = drawn(animator.on_path, prompts, n, "a picture, carried along and redrawn")
-    along = [warp_along(clip[0], path) for clip, path in zip(clips, paths, strict=True)]
-    fewer = max(1, n // 5)
-    at_once = drawn(animator.at_once, prompts, fewer, "all frames at once")
-    apart = drawn(animator.apart, still, fewer, "each frame for itself")
+        return in_batches(four, range(count), size=4, desc="drawing videos")
+
+    def through_autoencoder(frames: Tensor) -> Tensor:
+        return t2i.decode(t2i.encode_pictures(frames.to(device_of(t2i.denoiser)))).cpu()
+
+    decoded = in_batches(through_autoencoder, real.flatten(0, 1)).view(real.shape)
+    videos = drawn(animator.on_path, prompts, n)
+    along = torch.stack([warp_along(video[0], path) for video, path in zip(videos, paths, strict=True)])
     ways = {
-        "real clips": (real, true_paths),
-        "real clips, through the autoencoder": (torch.stack(unfolded), true_paths),
-        "a picture, carried along and redrawn": (clips, paths),
-        "first frame, repeated": (clips[:, :1].expand_as(clips), paths[:, :1].expand_as(paths)),
-        "first frame, carried along": (torch.stack(along), paths),
-        "from noise, all frames at once": (at_once, paths[:fewer]),
-        "from noise, each frame for itself": (apart, paths[:fewer]),
+        "real videos": (real, true_paths),
+        "real videos, through the autoencoder": (decoded, true_paths),
+        "a picture, warped along a path and redrawn: what `minit2i video` does": (videos, paths),
+        "its first frame, warped": (along, paths),
+        "its first frame, repeated": (videos[:, :1].expand_as(videos), paths[:, :1].expand_as(paths)),
+        "from noise, all frames at once": (drawn(animator.at_once, prompts, fewer), paths[:fewer]),
+        "from noise, each frame for itself": (drawn(animator.apart, still, fewer), paths[:fewer]),
     }
-    result = {}
-    for name, (some, on) in ways.items():
-        result[name] = score_videos(judge, some, on, scenes[: len(some)])
-        plain, of = upright_frames(some, on, scenes[: len(some)])
-        result[name]["fit"] = quantiles(fidelity(plain, of)) if of else None
-    return result
-
-
-def upright_frames(clips: Tensor, paths: Tensor, scenes: list[MovingScene]) -> tuple[Tensor, list[Scene]]:
-    """Of each clip the first frame that stands upright and about in the middle, as still pictures do."""
-    frames, of = [], []
-    for clip, path, moving in zip(clips, paths, scenes, strict=True):
-        plain = (path[:, :2].abs().amax(1) < 0.08) & (path[:, 2] > 0.7) & (path[:, 3].abs() < 0.03)
-        plain &= path[:, 2] < 0.96
-        if plain.any():
-            frames.append(clip[int(plain.int().argmax())])
-            of.append(moving.scene)
-    return (torch.stack(frames) if frames else clips[:0, 0]), of
+    return {way: score_videos(bench.judge, *made, scenes[: len(made[0])]) for way, made in ways.items()}

@@ -1,11 +1,12 @@
 """Scenes that move: a path says where the scene is in each moment, and words say how it moves.
 
-Shapes: F frames of a clip. A motion is (F, POSE): for each frame how far the scene has gone since the first,
+Shapes: F frames of a video. A motion is (F, POSE): for each frame how far the scene has gone since the first,
 to the right and down, by which factor it has grown, and by which angle it is turned, in radians, clockwise.
-A path is (F, POSE), too: for each frame the scene's x, y and size, as in `Scene`, and its angle.
+A path is (F, POSE), too: for each frame x, y and size, as in `Scene`, and the angle. B videos.
 """
 
 import hashlib
+import itertools
 import math
 import random
 from dataclasses import replace
@@ -13,11 +14,16 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Generator, Tensor
 
+from minit2i.images import to_float
+from minit2i.utils import progress
+from minit2i.world.batches import python_rng
 from minit2i.world.captions import full_caption, short_caption
 from minit2i.world.render import paints, render
-from minit2i.world.scenes import ANIMALS, FRAMES, Scene, draw_scene
+from minit2i.world.scenes import ANIMALS, FRAMES, POSE, Scene, draw_scene
 
 MOTIONS = {  # each, and other words for it
     "hopping": ("jumping", "hopping up and down", "bouncing", "that hops"),
@@ -52,19 +58,17 @@ def motion_like(motion: str, far: float) -> np.ndarray:
     """A motion by its name, (FRAMES, POSE). far: from 0 to 1, how wide it is."""
     time = np.arange(FRAMES) / FRAMES  # the frame after the last would be the first again, where it repeats
     once = np.arange(FRAMES) / (FRAMES - 1)  # from the first frame to the last
-    poses = np.tile([0.0, 0.0, 1.0, 0.0], (FRAMES, 1))
-    if motion == "hopping":
-        poses[:, 1] = -(0.1 + 0.06 * far) * np.abs(np.sin(2 * math.pi * time))
-    elif motion in ("sliding left", "sliding right"):
-        poses[:, 0] = (0.2 + 0.08 * far) * once * (-1 if motion == "sliding left" else 1)
-    elif motion == "growing":
-        poses[:, 2] = 1 + (0.25 + 0.1 * far) * once
-    elif motion == "shrinking":
-        poses[:, 2] = 1 - (0.2 + 0.08 * far) * once
-    elif motion == "spinning":
-        poses[:, 3] = 2 * math.pi * time
-    elif motion == "nodding":
-        poses[:, 3] = (0.25 + 0.15 * far) * np.sin(4 * math.pi * time)
+    poses = np.empty((FRAMES, POSE))
+    poses[:, 0], poses[:, 1], poses[:, 2], poses[:, 3] = {  # to the right, down, factor, angle
+        "hopping": (0, -(0.1 + 0.06 * far) * np.abs(np.sin(2 * math.pi * time)), 1, 0),
+        "sliding left": (-(0.2 + 0.08 * far) * once, 0, 1, 0),
+        "sliding right": ((0.2 + 0.08 * far) * once, 0, 1, 0),
+        "growing": (0, 0, 1 + (0.25 + 0.1 * far) * once, 0),
+        "shrinking": (0, 0, 1 - (0.2 + 0.08 * far) * once, 0),
+        "spinning": (0, 0, 1, 2 * math.pi * time),
+        "nodding": (0, 0, 1, (0.25 + 0.15 * far) * np.sin(4 * math.pi * time)),
+        "standing still": (0, 0, 1, 0),
+    }[motion]
     return poses
 
 
@@ -78,7 +82,7 @@ def path_within(motion: np.ndarray, rng: random.Random) -> np.ndarray:
     # What is turned needs more room, if not as much as its square would
     room_for = motion[:, 2] * (1 + 0.3 * np.abs(np.sin(motion[:, 3])))
     x, y = motion[:, 0], motion[:, 1]
-    # The largest start: size room_for_f / 2 + |where| <= 0.49 in every frame, with the path in the middle
+    # The largest start: size room_for_f / 2 + |position| <= 0.49 in every frame, with the path in the middle
     largest = min((0.98 - np.ptp(way)) / room_for.max() for way in (x, y))
     size = rng.uniform(0.93, 1) * min(0.94, max(0.5, largest))
     room, start = 0.49 - size * room_for / 2, []
@@ -90,23 +94,34 @@ def path_within(motion: np.ndarray, rng: random.Random) -> np.ndarray:
 
 def draw_moving_scene(seed: int, index: int, split: str = "train") -> MovingScene:
     """Moving scene number `index`. In the training split no held-out scene and no held-out pair of animal and
-    motion occurs; in "held_out" every scene is one of the pairs, and else like those of training; "all" has
-    both.
-
-    Raises InputError for another split.
-    """
-    scene = draw_scene(seed, index, "train" if split == "held_out" else split)
-    rng = random.Random(f"moving {split} {seed} {index}")
-    motions = [
-        m for m in MOTIONS if split == "all" or held_out_motion(scene.animal, m) == (split == "held_out")
-    ]
+    motion occurs; in "held_out" every scene is such a pair, and else like those of training; "all" has both.
+    Raises InputError for another split."""
+    unseen, rng = split == "held_out", random.Random(f"moving {split} {seed} {index}")
+    scene = draw_scene(seed, index, "train" if unseen else split)
+    motions = [m for m in MOTIONS if split == "all" or held_out_motion(scene.animal, m) == unseen]
     if not motions:  # this animal has no such pair: another one
         return draw_moving_scene(seed, index + 1_000_003, split)
     return with_motion(scene, rng.choice(motions), rng)
 
 
+def new_moving_scenes(count: int, generator: Generator, spinning: int = 0) -> list[MovingScene]:
+    """Moving scenes of the training split that no one has drawn before; so many of them, at least, spin. A
+    quarter begin where still pictures stand, and may leave the frame."""
+    rng, scenes = python_rng(generator), []
+    for i, seed in enumerate(torch.randint(2**62, (count,), generator=generator).tolist()):
+        drawn = (draw_moving_scene(seed, index) for index in itertools.count())
+        moving = next(one for one in drawn if i >= spinning or one.motion == "spinning")
+        if rng.random() < 0.25:
+            still = draw_scene(seed, 0)
+            path = path_from(still.x, still.y, still.size, motion_like(moving.motion, rng.random()))
+            scene = replace(moving.scene, x=still.x, y=still.y, size=still.size)
+            moving = MovingScene(scene, moving.motion, path)
+        scenes.append(moving)
+    return scenes
+
+
 def with_motion(scene: Scene, motion: str, rng: random.Random) -> MovingScene:
-    """The scene with a motion, at a place from which it stays in the frame."""
+    """The scene with a motion, at a position from which it stays in the frame."""
     path = path_within(motion_like(motion, rng.random()), rng)
     x, y, size, _ = path[0].tolist()
     return MovingScene(replace(scene, x=x, y=y, size=size), motion, path)
@@ -114,17 +129,12 @@ def with_motion(scene: Scene, motion: str, rng: random.Random) -> MovingScene:
 
 def render_video(moving: MovingScene, size: int = 64) -> np.ndarray:
     """All frames of a moving scene: uint8 (FRAMES, size, size, 3)."""
-    frames = np.empty((len(moving.path), size, size, 3), np.uint8)
-    turns = moving.path[
-        :, 3
-    ].any()  # then all frames are drawn in the same way, or the first would be crisper
-    for f, (x, y, scale, angle) in enumerate(moving.path.tolist()):
+    poses, drawn = [tuple(pose) for pose in moving.path.tolist()], {}
+    turns = moving.path[:, 3].any()  # then all are drawn in the same way, or the first would be crisper
+    for x, y, scale, angle in set(poses):
         scene = replace(moving.scene, x=x, y=y, size=scale)
-        if f and (moving.path[f] == moving.path[f - 1]).all():
-            frames[f] = frames[f - 1]
-        else:
-            frames[f] = turned(scene, angle, size) if turns else render(scene, size)
-    return frames
+        drawn[x, y, scale, angle] = turned(scene, angle, size) if turns else render(scene, size)
+    return np.stack([np.asarray(drawn[pose]) for pose in poses])
 
 
 def turned(scene: Scene, angle: float, size: int) -> Image.Image:
@@ -132,18 +142,31 @@ def turned(scene: Scene, angle: float, size: int) -> Image.Image:
     ground, side = tuple(paints()["backgrounds"][scene.background]), 3 * size
     left, top = (0.5 + scene.x) * side, (0.5 + scene.y) * side
     large = _large(replace(scene, x=0.0, y=0.0), side)
-    # Place p of the frame shows  middle + R(-angle) (p - middle - (x, y))  of the picture
+    # Point p of the frame shows  middle + R(-angle) (p - middle - (x, y))  of the picture
     cos, sin = math.cos(angle), math.sin(angle)
     look = cos, sin, side / 2 - cos * left - sin * top, -sin, cos, side / 2 + sin * left - cos * top
     bicubic = Image.Resampling.BICUBIC
     return large.transform(large.size, Image.Transform.AFFINE, look, bicubic, fillcolor=ground).reduce(3)
 
 
-_large = lru_cache(maxsize=1)(render)  # all frames of a clip that only turns are made from one picture
+_large = lru_cache(maxsize=1)(render)  # all frames of a video that only turns are made from one picture
+
+
+def real_videos(scenes: list[MovingScene]) -> Tensor:
+    """All frames of moving scenes: (B, F, 3, 64, 64) in [-1, 1]."""
+    frames = np.stack([render_video(moving) for moving in progress(scenes, "rendering videos")])
+    return to_float(torch.from_numpy(frames).permute(0, 1, 4, 2, 3))
+
+
+def paths_and_styles(scenes: list[MovingScene]) -> tuple[Tensor, Tensor]:
+    """The paths of moving scenes (B, F, POSE), and their styles (B, styles), a one at each scene's own."""
+    paths = torch.from_numpy(np.stack([moving.path for moving in scenes])).float()
+    layouts = [moving.scene.layout_vector() for moving in scenes]
+    return paths, torch.tensor(layouts, dtype=torch.float32, device="cpu")[:, :-3]
 
 
 def motion_caption(moving: MovingScene, rng: random.Random) -> str:
-    """Say what a clip shows; in other words at times, and one time in ten without saying how it moves."""
+    """Say what a video shows; in other words at times, and one time in ten without saying how it moves."""
     motion = moving.motion if rng.random() < 0.6 else rng.choice(MOTIONS[moving.motion])
     text = full_caption(moving.scene)
     if rng.random() < 0.1:

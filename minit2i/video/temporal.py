@@ -1,13 +1,12 @@
-"""Layers along time: a denoiser of pictures, which stays as it is, becomes one of clips.
+"""Layers along time: a denoiser of pictures, which stays as it is, becomes one of videos.
 
 Each frame goes through the picture denoiser, whose waves are turned as far as the scene is. After each of its
-blocks stand two new layers: one looks at its own frame and is told how far that is turned, one looks at the
-same part of the scene in all frames. They give zero at first: so training begins with the picture denoiser,
-frame by frame.
-Papers: Guo et al. 2023 (AnimateDiff), Geyer et al. 2023 (TokenFlow, features carried along with what moves).
+blocks stand two new layers: one looks at its own frame and is given its angle, one looks at the same part of
+the scene in all frames. They give zero at first: training begins with the picture denoiser, frame by frame.
+Papers: Guo et al. 2023 (AnimateDiff), Geyer et al. 2023 (TokenFlow, features that follow what moves).
 
-Shapes: B clips, F frames of each, C channels, H W height and width; frames of all clips stand in one row,
-(B F, C, H, W), clip by clip.
+Shapes: B videos, F frames of each, C channels, H W height and width; frames of all videos stand in one row,
+(B F, C, H, W), video by video.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from minit2i.clip import Text
 from minit2i.layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding
-from minit2i.unet import BlockInputs, UNet
+from minit2i.unet import BlockInputs, UNet, UNetConfig
 from minit2i.utils import device_of
 from minit2i.world.scenes import FRAMES, UPRIGHT
 
@@ -27,15 +26,20 @@ from .warp import warp
 
 @dataclass(frozen=True)
 class TemporalConfig:
-    """Sizes of the layers. `widths`: channels after each block of the denoiser that they stand behind;
-    `entry`: channels before the first; `cond_width`: that of the denoiser's embedding of time, words and
-    layout; `embedding`: that of the same with the angle, which the layers within a frame are told."""
+    """Sizes of the layers. `widths`: channels behind each block of the denoiser; `entry`: before the first;
+    `cond_width`: of its embedding of time, words and layout; `embedding`: of the same with the angle."""
 
     widths: tuple[int, ...] = (64, 128, 128, 128, 64)
     entry: int = 64
     cond_width: int = 256
     heads: int = 4
     embedding: int = 96
+
+    @classmethod
+    def of(cls, denoiser: UNetConfig) -> "TemporalConfig":
+        """Those that fit this denoiser, with its blocks down, across and up."""
+        down = denoiser.widths
+        return cls((*down, down[-1], *reversed(down)), entry=down[0], cond_width=denoiser.embedding)
 
 
 class AlongTime(nn.Module):
@@ -53,21 +57,20 @@ class AlongTime(nn.Module):
         """x: (B F, C, H, W); turned: (B F, embedding), see `TemporalLayers.turn`; poses: (B F, POSE);
         moments: (F,), when each frame is. Returns the same shape as x."""
         x = self.within(x, turned)
-        (_, C, H, W), frames = x.shape, len(moments)
-        # An eye is elsewhere in each frame. Carried over to one pose, it is at the same place in all of them
-        upright = torch.tensor(UPRIGHT)
+        (_, C, H, W), frames, upright = x.shape, len(moments), poses.new_tensor(UPRIGHT)
+        # An eye is elsewhere in each frame. Warped to one pose, it is at the same position in all of them
         still = warp(self.norm(x), poses, upright)
-        # Attention runs along time: every place of every clip is a sequence of its own, (B H W, F, C)
+        # Attention runs along time: every position of every video is a sequence of its own, (B H W, F, C)
         rows = still.view(-1, frames, C, H * W).permute(0, 3, 1, 2).reshape(-1, frames, C)
-        # Without positions, attention could not tell the order: frames shuffled give answers shuffled
+        # Without an embedding of time, frames shuffled would give answers shuffled: no order could be told
         added = self.attention(rows + timestep_embedding(moments, C))
         added = added.view(-1, H * W, frames, C).permute(0, 2, 3, 1).reshape(x.shape)
         return x + warp(added, upright, poses)
 
 
 class TemporalLayers(nn.Module):
-    """All that is new, apart from the denoiser: one pair of layers behind each of its blocks, what they are
-    told of the angle (`turn`), and where each place lies in the scene, upright and turned (`waves`)."""
+    """All that is new, apart from the denoiser: one pair of layers behind each of its blocks (`along`), the
+    angle for them (`turn`), and where each position lies in the scene, upright and turned (`waves`)."""
 
     def __init__(self, config: TemporalConfig):
         super().__init__()
@@ -84,7 +87,7 @@ class VideoDenoiser(nn.Module):
     """A picture denoiser with layers along time."""
 
     def __init__(self, denoiser: UNet, layers: TemporalLayers, moments: Sequence[int] = range(FRAMES)):
-        """moments: when the frames are that it is given; a clip need not be whole."""
+        """moments: when the frames are that it is given; a video need not be whole."""
         super().__init__()
         self.denoiser, self.layers = denoiser, layers
         self.register_buffer("moments", torch.tensor(moments, device=device_of(denoiser)), persistent=False)
@@ -99,11 +102,10 @@ class VideoDenoiser(nn.Module):
         turned = layers.turn(torch.cat([embedding, angle.sin()[:, None], 1 - angle.cos()[:, None]], dim=1))
         poses = torch.cat([layout[:, -3:], angle[:, None]], dim=1)
         x = net.enter(x_t, layout, angle=angle)
-        # The denoiser is told by waves which part of the scene each place is, so they turn with the head.
-        # These, through a convolution that starts at zero, say where each place lies upright and turned
+        # By waves the denoiser knows which part of the scene each position is, so they turn with the head.
+        # These, through a convolution that starts at zero, say where each position lies upright and turned
         waves = [frame_waves(layout[:, -3:], *x.shape[2:], by) for by in (None, angle)]
-        x = x + layers.waves(torch.cat(waves, dim=1))
-        along = iter(layers.along)
+        x, along = x + layers.waves(torch.cat(waves, dim=1)), iter(layers.along)
         after_block = lambda x: next(along)(x, turned, poses, self.moments)  # noqa: E731
         inputs = BlockInputs(embedding, text, after_block=after_block)
         return net.leave(net.decode(*net.encode(x, inputs), inputs), x_t)

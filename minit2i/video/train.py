@@ -1,7 +1,6 @@
-"""How clips are learnt: the planner which path words ask for, the layers along time how frames agree."""
+"""How videos are learnt: the planner which path words ask for, the layers along time how frames agree."""
 
-import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from minit2i.checkpoint import load_tokenizer
-from minit2i.images import to_float, to_pil
+from minit2i.images import to_pil
 from minit2i.text2image import TextToImage
 from minit2i.tokenizer import Tokenizer
 from minit2i.train.denoiser import DenoiserRecipe
@@ -20,39 +19,14 @@ from minit2i.unet import denoising_loss
 from minit2i.utils import device_of
 from minit2i.viz import grid
 from minit2i.world.batches import drop_captions, python_rng
-from minit2i.world.scenes import draw_scene
+from minit2i.world.scenes import FRAMES
 
+from . import motion
 from .animator import Animator, layouts_on, path_pictures, plan, starts
-from .motion import (
-    FRAMES,
-    MOTIONS,
-    MovingScene,
-    draw_moving_scene,
-    full_motion_caption,
-    motion_caption,
-    motion_like,
-    path_from,
-    render_video,
-)
+from .motion import new_moving_scenes
 from .planner import Planner, PlannerConfig, to_unit
 from .temporal import TemporalConfig, TemporalLayers, VideoDenoiser
 from .warp import moving_noise
-
-
-def new_moving_scenes(count: int, generator: Generator, spinning: int = 0) -> list[MovingScene]:
-    """Moving scenes of the training split that no one has drawn before; so many of them, at least, spin. A
-    quarter begin where still pictures stand, and may leave the frame."""
-    rng, scenes = python_rng(generator), []
-    for i, seed in enumerate(torch.randint(2**62, (count,), generator=generator).tolist()):
-        drawn = (draw_moving_scene(seed, index) for index in itertools.count())
-        moving = next(one for one in drawn if i >= spinning or one.motion == "spinning")
-        if rng.random() < 0.25:
-            still = draw_scene(seed, 0)
-            x, y, size = still.x, still.y, still.size
-            path = path_from(x, y, size, motion_like(moving.motion, rng.random()))
-            moving = MovingScene(replace(moving.scene, x=x, y=y, size=size), moving.motion, path)
-        scenes.append(moving)
-    return scenes
 
 
 @dataclass(frozen=True)
@@ -73,27 +47,26 @@ class PlannerRecipe(Recipe):
     def loss(self, model: Planner, data: Tokenizer, generator: Generator) -> Tensor:
         rng, on = python_rng(generator), device_of(model)
         scenes = new_moving_scenes(self.batch, generator)
-        captions = drop_captions([motion_caption(moving, rng) for moving in scenes], rng)
-        text = model.read(data(captions).to(on))
-        motions = np.stack([motion_like(m.motion, rng.random()) for m in scenes])
-        x_0 = to_unit(torch.tensor(motions, dtype=torch.float32)).to(on)
+        captions = drop_captions([motion.motion_caption(moving, rng) for moving in scenes], rng)
+        motions = np.stack([motion.motion_like(moving.motion, rng.random()) for moving in scenes])
+        text, x_0 = model.read(data(captions).to(on)), to_unit(torch.from_numpy(motions).float()).to(on)
         return denoising_loss(model, model.config.schedule, x_0, text, generator, "none")
 
     @torch.no_grad()
     def preview(self, model: Planner, data: Tokenizer) -> Image.Image:
         """Paths from words, as a square that moves."""
-        captions = [f"a cat wearing a blue top hat, {motion}" for motion in MOTIONS]
-        motions = plan(model, data, captions)
-        return grid(path_pictures(starts(motions, 0)), columns=4, captions=captions)
+        captions = [f"a cat wearing a blue top hat, {name}" for name in motion.MOTIONS]
+        paths = starts(plan(model, data, captions), seed=0)
+        return grid(path_pictures(paths), columns=4, captions=captions)
 
 
 @dataclass(frozen=True)
 class VideoRecipe(Recipe):
     """The layers along time alone learn; the denoiser between them is frozen.
 
-    batch: clips a step; frames: how many of each clip. Many clips in part teach more than few whole ones,
-    since the frames of a clip are much alike. spinning: how many of the clips spin, beside those that happen
-    to: a head upside down is what the denoiser has never seen.
+    batch: videos a step; frames: how many of each. Many videos in part teach more than few whole ones, since
+    frames are much alike. spinning: how many spin, beside those that happen to: the denoiser has never seen
+    a head upside down.
     """
 
     batch: int = 8
@@ -109,37 +82,29 @@ class VideoRecipe(Recipe):
         return t2i
 
     def build(self, data: TextToImage) -> TemporalLayers:
-        return TemporalLayers(TemporalConfig())
+        return TemporalLayers(TemporalConfig.of(data.denoiser.config))
 
     def loss(self, model: TemporalLayers, data: TextToImage, generator: Generator) -> Tensor:
         rng, on = python_rng(generator), device_of(model)
         scenes = new_moving_scenes(self.batch, generator, self.spinning)
         moments = sorted(rng.sample(range(FRAMES), self.frames))
-        captions = drop_captions([motion_caption(moving, rng) for moving in scenes], rng)
+        captions = drop_captions([motion.motion_caption(moving, rng) for moving in scenes], rng)
         scenes = [moving._replace(path=moving.path[moments]) for moving in scenes]
-        pixels = torch.from_numpy(np.concatenate([render_video(moving) for moving in scenes]))
-        with torch.no_grad():
-            x_0 = data.encode_pictures(to_float(pixels.permute(0, 3, 1, 2)).to(on))
-            text = data.encode(captions).repeat_interleave(self.frames)
-        paths = torch.tensor(np.stack([m.path for m in scenes]), dtype=torch.float32)
-        styles = torch.tensor([m.scene.layout_vector() for m in scenes])[:, :-3]
+        x_0 = data.encode_pictures(motion.real_videos(scenes).flatten(0, 1).to(on))
+        text = data.encode(captions).repeat_interleave(self.frames)
+        paths, styles = motion.paths_and_styles(scenes)
         layout, angle = (part.to(on) for part in layouts_on(paths, styles))
-        net = VideoDenoiser(data.denoiser, model, moments)
-        t = data.schedule.random_t(self.batch, generator, DenoiserRecipe.logit_normal).repeat_interleave(
-            self.frames
-        )
-        eps = moving_noise(paths, tuple(x_0.shape[1:]), generator)
-        settings = {"noise": (t, eps), "layout": layout, "angle": angle}
-        return denoising_loss(net, data.schedule, x_0, text, generator, DenoiserRecipe.weighting, **settings)
+        net, schedule = VideoDenoiser(data.denoiser, model, moments), data.schedule
+        t = schedule.random_t(self.batch, generator, DenoiserRecipe.logit_normal)  # one for each video
+        noise = t.repeat_interleave(self.frames), moving_noise(paths, x_0.shape[1:], generator)
+        settings = {"noise": noise, "layout": layout, "angle": angle}
+        return denoising_loss(net, schedule, x_0, text, generator, DenoiserRecipe.weighting, **settings)
 
     @torch.no_grad()
     def preview(self, model: TemporalLayers, data: TextToImage) -> Image.Image:
-        """Clips of the training split, true ones above drawn ones on the same path."""
-        scenes, frames = [draw_moving_scene(3, i) for i in (0, 1, 5)], []
-        animator = Animator(data, model)
-        for i, moving in enumerate(scenes):
-            path = torch.tensor(moving.path, dtype=torch.float32)[None]
-            style = torch.tensor([moving.scene.layout_vector()])[:, :-3]
-            drawn = animator.at_once([full_motion_caption(moving)], path, style, seed=i, steps=8)[0]
-            frames += [Image.fromarray(frame) for frame in render_video(moving)[::2]] + to_pil(drawn[::2])
-        return grid(frames, columns=FRAMES // 2, side=64)
+        """Videos of the training split, true ones above drawn ones on the same path."""
+        scenes = [motion.draw_moving_scene(3, i) for i in (0, 1, 5)]
+        prompts = [motion.full_motion_caption(moving) for moving in scenes]
+        drawn = Animator(data, model).at_once(prompts, *motion.paths_and_styles(scenes), steps=8)
+        both = torch.stack([motion.real_videos(scenes), drawn.cpu()], dim=1)  # (3, 2, F, 3, 64, 64)
+        return grid(to_pil(both[:, :, ::2].flatten(0, 2)), columns=FRAMES // 2, side=64)

@@ -1,10 +1,8 @@
 """What training batches are made of: sets of pictures as tensors, random draws, augmentation.
 
-Everything random is drawn on the CPU from the generator that the checkpoint keeps, and then moved to the
-device of the pictures: the same seed trains on the same batches anywhere.
-
-Shapes: N pictures of a set, B of a batch, C channels, H height, W width. Sets are kept as uint8, a quarter of
-the bytes of float32; `pictures.to_float` makes the [-1, 1] of the models.
+Everything random is drawn on the CPU by the generator that the checkpoint keeps: same seed, same batches.
+Shapes: N pictures of a set, B of a batch, C channels, H height, W width. Sets are uint8, a quarter of the
+bytes of float32; `images.to_float` makes the [-1, 1] of the models.
 """
 
 import itertools
@@ -16,13 +14,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
-from tqdm import tqdm
+
+from minit2i.utils import progress
 
 from .datasets import load
 from .render import render
 from .scenes import STYLES, Scene, draw_scene
-
-# ---- Sets ----
 
 
 def scene_pictures(
@@ -36,15 +33,14 @@ def scene_pictures(
 
 def new_scenes(count: int, generator: Generator) -> list[Scene]:
     """Scenes of the training split that no one has drawn before: place and size never repeat."""
-    return [
-        draw_scene(seed, 0, "train") for seed in torch.randint(2**62, (count,), generator=generator).tolist()
-    ]
+    seeds = torch.randint(2**62, (count,), generator=generator).tolist()
+    return [draw_scene(seed, 0, "train") for seed in seeds]
 
 
 def render_all(scenes: list[Scene], size: int = 64) -> Tensor:
     """Render scenes, with a progress bar if there are many. Returns uint8 (n, 3, size, size)."""
     pictures = np.empty((len(scenes), size, size, 3), np.uint8)
-    for i, scene in enumerate(tqdm(scenes, "rendering scenes", leave=False, delay=1)):
+    for i, scene in enumerate(progress(scenes, "rendering scenes")):
         pictures[i] = render(scene, size)
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
 
@@ -57,7 +53,7 @@ def emoji_pictures(
     rows = load("emoji", split)
     rows = rows.select([i for i, style in enumerate(rows["style"]) if styles is None or style in styles])
     pictures, entries = [], []
-    for row in tqdm(rows, "reading emoji", leave=False, delay=1):
+    for row in progress(rows, "reading emoji"):
         # Premultiplied ("RGBa"), so that shrinking does not mix in the colour of invisible pixels.
         premultiplied = row["image"].convert("RGBA").convert("RGBa")
         pictures.append(np.asarray(premultiplied.resize((size, size), Image.Resampling.BOX)))
@@ -65,17 +61,22 @@ def emoji_pictures(
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous(), entries
 
 
-# ---- Random draws ----
+def clothes_pictures(split: str) -> tuple[Tensor, list[str], Tensor]:
+    """Fashion-MNIST with a border to 32x32: uint8 (N, 1, 32, 32); captions; labels (N,)."""
+    rows = load("fashion_mnist", split)
+    pictures = np.stack([row["image"] for row in progress(rows, "reading clothes")])
+    bordered = F.pad(torch.from_numpy(pictures)[:, None], (2, 2, 2, 2))
+    return bordered, list(rows["caption"]), torch.tensor(rows["label"])
 
 
 def one_each(pictures: Tensor, generator: Generator) -> Tensor:
     """A uniform number from 0 to 1 for each of B pictures: (B, 1, 1, 1) float32 on their device."""
-    return torch.rand(len(pictures), 1, 1, 1, generator=generator).to(pictures.device)
+    return torch.rand(len(pictures), 1, 1, 1, generator=generator, dtype=torch.float32).to(pictures.device)
 
 
 def normal_noise(*shape: int, generator: Generator, device: torch.device) -> Tensor:
     """Numbers from the standard normal distribution, float32 of this shape."""
-    return torch.randn(shape, generator=generator).to(device)
+    return torch.randn(shape, generator=generator, dtype=torch.float32).to(device)
 
 
 def random_indices(n: int, count: int, generator: Generator) -> Tensor:
@@ -88,18 +89,13 @@ def python_rng(generator: Generator) -> random.Random:
     return random.Random(int(torch.randint(2**62, (1,), generator=generator)))
 
 
-# ---- Augmentation ----
-
-
 def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15, turn: float = 0.0) -> Tensor:
-    """Lay premultiplied RGBA pictures (B, 4, H, W) uint8, moved and resized a little, on plain colours.
+    """Lay premultiplied RGBA pictures (B, 4, H, W) uint8 on plain colours, half of them white.
 
     jitter: they are resized by a factor from 1 - jitter to 1 + jitter, and moved by as much of half the
-    frame; turn: turned by up to this many degrees. Half of the backgrounds are white. Returns (B, 3, H, W)
-    in [-1, 1].
+    frame; turn: turned by up to this many degrees. Returns (B, 3, H, W) in [-1, 1].
     """
-    # affine_grid says where each output pixel looks, so a picture grows by a factor if it looks 1 / factor as
-    # far.
+    # affine_grid says where an output pixel looks: a picture grows by a factor if that is 1 / factor as far.
     factor = 1 + jitter * (2 * one_each(pictures, generator) - 1)  # (B, 1, 1, 1)
     x, y, angle = (2 * one_each(pictures, generator) - 1 for _ in range(3))
     cos, sin = (f(math.radians(turn) * angle[:, 0]) / factor[:, 0] for f in (torch.cos, torch.sin))
@@ -115,6 +111,13 @@ def on_backgrounds(pictures: Tensor, generator: Generator, jitter: float = 0.15,
 def mirror_half(pictures: Tensor, generator: Generator) -> Tensor:
     """Mirror about half of the pictures (B, C, H, W), left to right: what it is stays the same."""
     return torch.where(one_each(pictures, generator) < 0.5, pictures.flip(3), pictures)
+
+
+def gaussian_window(sigma: float, radius: int) -> Tensor:
+    """A Gaussian cut off at `radius` pixels: (2 radius + 1, 2 radius + 1) float32, weights that sum to 1."""
+    distance = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    weights = torch.exp(-distance.square() / (2 * sigma**2))
+    return torch.outer(weights / weights.sum(), weights / weights.sum())
 
 
 def drop_captions(captions: list[str], rng: random.Random) -> list[str]:

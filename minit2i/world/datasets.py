@@ -5,19 +5,21 @@ repository (data/README.md is their datasheet), and any set of the Hugging Face 
 """
 
 import difflib
+import errno
 import hashlib
 import io
 import random
 from dataclasses import asdict
 from pathlib import Path
 
-from minit2i.utils import DATA, InputError, data_file
+from minit2i.images import decode_image, open_image
+from minit2i.utils import InputError, data_file, need, progress, warn
 
-from .captions import caption
+from .captions import request
 from .render import render
 from .scenes import SPLITS, Scene, draw_scene
 
-SETS = {  # name -> what it is
+SETS = {  # name -> what it is; each is a folder of data/ with a parquet file for each split
     "emoji": "things, animals, food and signs drawn in eight styles of art, with name and keywords",
     "fashion_mnist": "ten kinds of clothing in 28x28 grey pixels",
     "photos": "a handful of photographs in the public domain",
@@ -43,12 +45,8 @@ def load(name: str, split: str = "train", **options):
         raise InputError(f"data set {name} takes no option {', '.join(options)}")
     if split not in (files := _files(name)):
         raise InputError(f"data set {name} has no split {split!r}, only {', '.join(files)}")
-
-    import pyarrow.parquet  # slow to import, as is the next, so only where they are used
-    from datasets import Dataset
-
-    pictures = Dataset(pyarrow.parquet.read_table(files[split]))
-    if name == "emoji":
+    pictures = need("datasets").Dataset(need("pyarrow.parquet").read_table(files[split]))
+    if "caption" not in pictures.column_names:
         pictures = pictures.add_column("caption", list(pictures["name"]))
     return pictures
 
@@ -58,72 +56,15 @@ def _files(name: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(data_file(name).glob("*.parquet"))}
 
 
-def load_hub(
-    repo_id: str, split: str = "train", image: str = "image", caption: str = "", streaming: bool = False
-):
-    """Load a set of the Hugging Face hub through `datasets.load_dataset`, with `image` and `caption` columns.
-
-    `image` and `caption` name the columns that hold them there. A column of classes does as a caption, each
-    picture getting its class's name; with no `caption` given, "caption", "text" and "label" are tried.
-    `streaming` reads row by row instead of downloading all. Without a network only what was downloaded
-    before can be loaded. Raises InputError if the set, its split, a column or the network is not there.
-    """
-    import datasets
-    import huggingface_hub.constants as hub
-
-    folder = Path(repo_id).expanduser()
-    offline = not folder.is_dir() and not _hub_answers()
-    before = datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE
-    try:
-        if offline:  # the library would try again and again for half a minute
-            datasets.config.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE = True
-        source = str(folder) if folder.is_dir() else repo_id
-        pictures = datasets.load_dataset(source, split=split, streaming=streaming)
-        columns = pictures.column_names or list(next(iter(pictures)))  # a stream may have to look
-    except (OSError, ValueError, RuntimeError, StopIteration, datasets.exceptions.DatasetsError) as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        reason = "the hub does not answer, is there a network?" if offline else reason
-        raise InputError(f"cannot load hub:{repo_id}: {reason}") from error
-    finally:
-        datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE = before
-
-    likely = [column for column in ("caption", "text", "label") if column in columns]
-    caption = caption or (likely or ["caption"])[0]
-    for ours, theirs in {"image": image, "caption": caption}.items():
-        if theirs not in columns:
-            raise InputError(f'hub:{repo_id} has no column {theirs!r}: say {ours}="..." (one of {columns})')
-        kind = (pictures.features or {}).get(theirs)
-        if theirs != ours and ours in columns:
-            pictures = pictures.remove_columns(ours)  # the caller wants another one in its place
-        if isinstance(kind, datasets.ClassLabel):
-            pictures = pictures.map(lambda i, kind=kind: {"caption": kind.int2str(i)}, input_columns=theirs)
-        elif theirs != ours:
-            pictures = pictures.rename_column(theirs, ours)
-    return pictures
-
-
-def _hub_answers(seconds: float = 5.0) -> bool:
-    """Ask the hub once, with little patience: the library itself would go on trying for long."""
-    from huggingface_hub import constants, get_session
-
-    try:
-        get_session().head(constants.ENDPOINT, timeout=seconds)
-        return True
-    except Exception:  # of whichever kind, it is no answer
-        return False
-
-
 def describe_sets() -> list[dict]:
     """Say of each embedded set its name, what it is, how many pictures and bytes, and its licences."""
-    import pyarrow.parquet
-
-    rows = []
+    parquet, rows = need("pyarrow.parquet"), []
     for name, what in SETS.items():
         files = list(_files(name).values())
-        pictures = sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
+        pictures = sum(parquet.read_metadata(file).num_rows for file in files)
         pictures = None if name == "scenes" else pictures  # of scenes there are as many as one asks for
         size = sum(file.stat().st_size for file in files)
-        licences = pyarrow.parquet.read_table(files[0], columns=["license"])["license"].unique().to_pylist()
+        licences = parquet.read_table(files[0], columns=["license"])["license"].unique().to_pylist()
         rows.append({"name": name, "what": what, "pictures": pictures, "bytes": size, "licences": licences})
     return rows
 
@@ -132,19 +73,21 @@ def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int
     """Return scenes 0 to n-1 as a `datasets.Dataset` with columns image, caption and the fields of `Scene`.
 
     `datasets` draws them once, with a progress bar, and then caches them until the art or its code changes.
-    Raises InputError for an unknown split.
+    Raises InputError for an unknown split, or a cache that cannot be written.
     """
-    from datasets import Dataset, Features, Image, Value
-
     if split not in SPLITS:  # here, since `datasets` wraps what goes wrong while it draws
         raise InputError(f"data set scenes has no split {split!r}, only {', '.join(SPLITS)}")
-    code = [Path(__file__).with_name(f"{name}.py") for name in ("scenes", "captions", "render", "data")]
-    art = sorted((DATA / "scenes").iterdir())
-    version = hashlib.sha256(b"".join(file.read_bytes() for file in (*code, *art))).hexdigest()
-    columns = dict.fromkeys(["caption", *Scene.__dataclass_fields__], Value("string"))
-    columns |= {"image": Image(), "x": Value("float64"), "y": Value("float64"), "size": Value("float64")}
+    datasets = need("datasets")
+    made_from = sorted((*Path(__file__).parent.glob("*.py"), *data_file("scenes").iterdir()))
+    version = hashlib.sha256(b"".join(file.read_bytes() for file in made_from)).hexdigest()
+    columns = dict.fromkeys(["caption", *Scene.__dataclass_fields__], datasets.Value("string"))
+    columns |= {"image": datasets.Image()} | dict.fromkeys(("x", "y", "size"), datasets.Value("float64"))
     arguments = {"split": split, "n": n, "size": size, "seed": seed, "version": version}
-    return Dataset.from_generator(_scene_rows, features=Features(columns), gen_kwargs=arguments)
+    try:
+        features = datasets.Features(columns)
+        return datasets.Dataset.from_generator(_scene_rows, features=features, gen_kwargs=arguments)
+    except (OSError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(f"cannot keep scenes: {_reason(error)}") from error
 
 
 def _scene_rows(split: str, n: int, size: int, seed: int, version: str):
@@ -152,5 +95,86 @@ def _scene_rows(split: str, n: int, size: int, seed: int, version: str):
     for index in range(n):
         scene, png = draw_scene(seed, index, split), io.BytesIO()
         render(scene, size).save(png, "PNG", compress_level=1)
-        text = caption(scene, random.Random(f"caption {split} {seed} {index}"))
+        text = request(scene, random.Random(f"caption {split} {seed} {index}")).text
         yield {"image": {"bytes": png.getvalue(), "path": None}, "caption": text, **asdict(scene)}
+
+
+def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: str = ""):
+    """Load a set of the Hugging Face hub through `datasets.load_dataset`, with `image` and `caption` columns.
+
+    `image` and `caption` name the columns that hold them there. A column of classes does as a caption, each
+    picture getting its class's name; with no `caption` given, "caption", "text" and "label" are tried. Rows
+    without a caption, or without a picture that can be read, are left out with a warning. Without a network
+    only what was downloaded before can be loaded. Raises InputError if the set, its split, a column or the
+    network is not there.
+    """
+    datasets, hub = need("datasets"), need("huggingface_hub.constants")
+    name, folder = f"hub:{repo_id}", Path(repo_id).expanduser()
+    offline = not folder.is_dir() and not _hub_answers()
+    before = datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE
+    try:
+        if offline:  # the library would try again and again for half a minute
+            datasets.config.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE = True
+        rows = datasets.load_dataset(str(folder) if folder.is_dir() else repo_id, split=split)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = "the hub does not answer, is there a network?" if offline else _reason(error)
+        raise InputError(f"cannot load {name}: {reason}") from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE = before
+
+    columns = rows.column_names
+    likely = [column for column in ("caption", "text", "label") if column in columns]
+    caption = caption or (likely or ["caption"])[0]
+    for option, column in {"image": image, "caption": caption}.items():
+        if column not in columns:
+            advice = f'in Python, load("{name}", {option}="...") takes another'
+            raise InputError(f"{name} has no column {column!r} but {', '.join(columns)}: {advice}")
+    classes = getattr(rows.features[caption], "names", None)
+    try:  # undecoded at first: what the library decodes may be broken, or huge
+        rows = rows.cast_column(image, datasets.Image(decode=False))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{name}: its column {image!r} holds no pictures") from error
+
+    captions, faults = {}, []
+    for i, row in enumerate(progress(rows, "looking at pictures")):
+        text, cell = row[caption], row[image] or {}
+        if classes is not None:
+            text = classes[text] if text in range(len(classes)) else None
+        try:
+            if text in (None, "") or not (cell.get("bytes") or cell.get("path")):
+                raise InputError("it lacks a caption or a picture")
+            decode_image(cell["bytes"], "its picture") if cell.get("bytes") else open_image(cell["path"])
+            captions[i] = str(text)
+        except InputError as error:
+            faults.append(f"row {i}: {error}")
+    if faults:
+        warn(f"left out {len(faults)} of the {len(rows)} rows of {name}, the first is {faults[0]}")
+    if not captions:
+        raise InputError(f"{name} has no row with a caption and a picture that can be read")
+    rows = rows.remove_columns([column for column in {"image", "caption"} - {image} if column in columns])
+    rows = rows if image == "image" else rows.rename_column(image, "image")
+    rows = rows.add_column("caption", [captions.get(i, "") for i in range(len(rows))])
+    return rows.select(list(captions)).cast_column("image", datasets.Image())
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a library says, and what to do where its cache cannot be written."""
+    error = error.__cause__ or error  # `datasets` wraps what happens while it makes a set
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    full = isinstance(error, OSError) and error.errno in (
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+    )
+    return reason + (", set HF_HOME to a folder that can be written" if full else "")
+
+
+def _hub_answers(seconds: float = 5.0) -> bool:
+    """Ask the hub once, with little patience: the library itself would go on trying for long."""
+    hub = need("huggingface_hub")
+    try:
+        hub.get_session().head(hub.constants.ENDPOINT, timeout=seconds)
+        return True
+    except Exception:  # of whichever kind, it is no answer
+        return False

@@ -1,8 +1,7 @@
 """What people type around what they mean: politeness, adornment, odd words, mistakes. It changes no picture.
 
-A text tower knows only words that it has met, and takes anything else for a sign of something. So it has to
-meet clutter, beside pictures that show what was meant: then it learns that "please", "4k" and "xqz!!!" carry
-no meaning here.
+A text tower takes any word that it has not met for a sign of something. So it has to meet noise words beside
+pictures that show what was meant: then it learns that "please", "4k" and "xqz!!!" carry no meaning here.
 """
 
 import json
@@ -16,21 +15,6 @@ from minit2i.utils import data_file
 from .scenes import world_data
 
 wording = partial(world_data, "wording")  # phrases, written by hand
-
-
-def pick(key: str, rng: random.Random) -> str:
-    """One of the phrases that the file has for something."""
-    return rng.choice(wording()[key])
-
-
-def add_noise_words(text: str, rng: random.Random, meaningless: list[str]) -> str:
-    """Put what people add around a text, or into it. meaningless: see `meaningless_words`."""
-    if rng.random() < 0.35:
-        text = f"{pick('openings', rng)} {text}"
-    if rng.random() < 0.3:
-        for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
-            text += rng.choice((", ", ", ", " ", ". ", " - ", "! ")) + pick("endings", rng)
-    return garbled(text, rng, meaningless) if rng.random() < 0.5 else text
 
 
 def known_words() -> set[str]:
@@ -47,6 +31,21 @@ def meaningless_words(seen: bool) -> list[str]:
     meant = known_words()
     unused = [word for word in common if word not in meant and len(word) > 2]
     return [word for word in unused if (random.Random(word).random() < 0.5) == seen]
+
+
+def pick(key: str, rng: random.Random) -> str:
+    """One of the phrases that the file has for something."""
+    return rng.choice(wording()[key])
+
+
+def add_noise_words(text: str, rng: random.Random, meaningless: list[str]) -> str:
+    """Put what people add around a text; garble every second one. meaningless: see `meaningless_words`."""
+    if rng.random() < 0.35:
+        text = f"{pick('openings', rng)} {text}"
+    if rng.random() < 0.3:
+        for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
+            text += rng.choice((", ", ", ", " ", ". ", " - ", "! ")) + pick("endings", rng)
+    return garbled(text, rng, meaningless) if rng.random() < 0.5 else text
 
 
 def with_words(text: str, words: list[str], rng: random.Random) -> str:

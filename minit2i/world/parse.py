@@ -1,39 +1,22 @@
-"""From a picture, and from words, back to a scene: what is to be seen, and what is asked for.
-
-What a picture shows is read by a network (reader.py). What a prompt asks for is looked up in lists of words,
-and whatever it leaves open stays as it is.
-
-Shapes: B pictures.
-"""
+"""From a prompt back to a scene: what it asks for is looked up in lists of words, the rest is left open."""
 
 import difflib
 import re
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
 from minit2i.tokenizer import words_of
 
 from .captions import word_lists
 from .noise_words import wording
 from .render import framed
-from .scenes import ANIMALS, ATTRIBUTES, BACKGROUNDS, COLOURS, HEADWEAR, Scene
+from .scenes import ATTRIBUTES, COLOURS, Scene
 
-
-@lru_cache(maxsize=1)
-def vocabulary() -> dict[str, dict[str, str]]:
-    """For each attribute the ways to name its values: {"animal": {"kitty cat": "cat", ...}, ...}."""
-    names: dict[str, dict[str, str]] = {}
-    for attribute, values in ATTRIBUTES.items():
-        names[attribute] = ways = {}
-        for value in (value for value in values if value != "none"):
-            if attribute == "background":
-                said = word_lists()["other words"].get(value, []) + wording()["backgrounds"][value]
-            else:
-                said = word_lists()["other words"].get(value, []) + wording()["other words"].get(value, [])
-            ways |= {plain(way): value for way in (value, *said)}
-    names["headwear"] |= {plain(way): "none" for way in wording()["bare"]}
-    names["eyewear"] |= {plain(way): "none" for way in wording()["clear"]}
-    return names
+DENIED = (
+    " (?:no|not|without|minus|remove|delete|drop|lose|get rid of|take off|take away|not wearing|"
+    "do not (?:put|want|wear|add|give it))(?: on)?(?: (?:a|an|any|the|its|his|her|that|this))?"
+)
+EDIT_WORDS = frozenset(re.findall("[a-z]+", DENIED))  # obeyed, though no caption has them
 
 
 def plain(text: str) -> str:
@@ -41,13 +24,21 @@ def plain(text: str) -> str:
     return " ".join(words_of(text))
 
 
-DENIED = (
-    " (?:no|not|without|minus|remove|delete|drop|lose|get rid of|take off|take away|not wearing|"
-    "do not (?:put|want|wear|add|give it))(?: on)?(?: (?:a|an|any|the|its|his|her|that|this))?"
-)
+@cache
+def vocabulary() -> dict[str, dict[str, str]]:
+    """For each attribute the ways to name its values, the longest first: {"animal": {"kitty cat": "cat"}}."""
+    names, none = {}, {"headwear": wording()["bare"], "eyewear": wording()["clear"]}
+    for attribute, values in ATTRIBUTES.items():
+        others = wording()["backgrounds" if attribute == "background" else "other words"]
+        ways = {}
+        for value in (value for value in values if value != "none"):
+            said = (value, *word_lists()["other words"].get(value, ()), *others.get(value, ()))
+            ways |= {plain(way): value for way in said}
+        ways |= {plain(way): "none" for way in none.get(attribute, ())}
+        names[attribute] = dict(sorted(ways.items(), key=lambda item: -len(item[0])))
+    return names
 
 
-@lru_cache(maxsize=1000)
 def parse_prompt(prompt: str) -> dict[str, str]:
     """What a prompt says of a scene: {"animal": "cat", "headwear": "crown", "colour": "red"}.
 
@@ -57,24 +48,17 @@ def parse_prompt(prompt: str) -> dict[str, str]:
     text, names, found = f" {plain(prompt)} ", vocabulary(), {}
     text = re.sub(r" (?:take|put) (.{1,40}?) (?:off|away) ", r" remove \1 ", text)
 
-    def take(attribute: str, before: str = "", after: str = "") -> None:
+    def cut(pattern: str, every: bool = False) -> bool:
+        """Take what fits out of the text, once; says whether there was any."""
         nonlocal text
-        for way in sorted(names[attribute], key=len, reverse=True):
-            if f" {way} " not in text:
-                continue
-            match = re.search(f"{before} {re.escape(way)}{after} ", text)
-            if match:
-                found[attribute] = names[attribute][way]
-                text = f"{text[: match.start()]} , {text[match.end() :]}"
-                return
+        text, count = re.subn(f"{pattern} ", " , ", text, count=0 if every else 1)
+        return count > 0
 
-    def refuse(attribute: str, *others: str) -> None:
-        nonlocal text
-        ways = "|".join(map(re.escape, sorted((*names[attribute], *others), key=len, reverse=True)))
-        match = re.search(f"{DENIED}(?: (?:{colours}))? (?:{ways}) ", text)
-        if match:
-            found[attribute] = "none"
-            text = f"{text[: match.start()]} , {text[match.end() :]}"
+    def take(attribute: str, before: str = "", after: str = "") -> None:
+        for way, value in names[attribute].items():
+            if f" {way} " in text and cut(f"{before} {re.escape(way)}{after}"):
+                found[attribute] = value
+                return
 
     places = "|".join(sorted({re.escape(plain(word)) for word in wording()["background"]}))
     colours = "|".join(map(re.escape, names["colour"]))
@@ -86,11 +70,13 @@ def parse_prompt(prompt: str) -> dict[str, str]:
             ends = plain(end) and f" {re.escape(plain(end))}"
             take("background", before=f" {re.escape(plain(start))}", after=ends)
     # A wall of a colour that there is not, is no hat of that colour
-    text = re.sub(f" (?:{places})(?: colou?r)?(?: is| to)? (?:{colours}) ", " , ", text)
-    text = re.sub(f" (?:{colours}) (?:{places}) ", " , ", text)
+    cut(f" (?:{places})(?: colou?r)?(?: is| to)? (?:{colours})", every=True)
+    cut(f" (?:{colours}) (?:{places})", every=True)
     take("animal", before=f"(?: (?:{colours}))?")
-    refuse("eyewear")
-    refuse("headwear", "hat", "hats")
+    for attribute, others in (("eyewear", ""), ("headwear", "|hats?")):
+        ways = "|".join(map(re.escape, names[attribute]))
+        if cut(f"{DENIED}(?: (?:{colours}))? (?:{ways}{others})"):
+            found[attribute] = "none"
     for attribute in ("eyewear", "headwear"):
         if attribute not in found:
             take(attribute)
@@ -115,20 +101,25 @@ def apply_prompt(scene: Scene, head: list[float], prompt: str) -> Scene:
 
 
 def suggest_words(prompt: str, word: str) -> list[str]:
-    """What to say instead of an unknown word of a prompt: the nearest known word, or else words of its kind.
-
-    Of which kind it is, its neighbours tell: before "background" stands a colour, after what is worn or after
-    a hat's colour a kind of headwear; anything else may be an animal.
+    """What to say instead of an unknown word of a prompt: what it may be a typing error for, else all there
+    is of its kind, which the word after it tells, or else the last one before it that ties things together.
     """
-    names = [name for values in ATTRIBUTES.values() for name in values if name != "none"]
-    near = difflib.get_close_matches(
-        word, {part for name in names for part in name.split()}, n=3, cutoff=0.75
-    )
-    if near:
-        return near
-    places = "|".join({re.escape(plain(place)) for place in wording()["background"]})
-    if re.search(rf"\b{word} (?:{places})\b", plain(prompt)):
-        return list(BACKGROUNDS)
-    before = plain(prompt).split(f" {word}")[0].split()[-1:]
-    worn = re.search(rf"\b(?:wearing|wears|in|with|on)\b.*\b{word}\b", plain(prompt))
-    return list(HEADWEAR if worn or before[0:1] in [[colour] for colour in COLOURS] else ANIMALS)
+    said, (before, _, after) = parse_prompt(prompt), f" {plain(prompt)} ".partition(f" {word} ")
+    ties = re.findall(r"\b(?:in front of|in|with|has|wears|wearing|on|against|behind)\b|,", before)
+    tie = ties[-1] if ties else ""
+    if re.match("|".join(map(plain, wording()["background"])), after):
+        kind = "background"
+    elif re.match("hat|" + "|".join(vocabulary()["headwear"]), after):
+        kind = "colour"
+    elif after.startswith("style"):
+        kind = "style"
+    elif tie in ("with", "has", "wears", "wearing") or (tie in ("in", ",") and "headwear" not in said):
+        kind = "headwear"
+    else:
+        kind = "background" if tie and "animal" in said else "animal"
+    for name in (kind, *(name for name in ATTRIBUTES if name not in said)):
+        values = [value for value in ATTRIBUTES[name] if value != "none"]
+        near = difflib.get_close_matches(word, " ".join(values).split(), n=3, cutoff=0.75)
+        if near:
+            return list(dict.fromkeys(near))
+    return [value for value in ATTRIBUTES[kind] if value != "none"]

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from minit2i.utils import data_file
+from minit2i.utils import data_file, need
 
 from .scenes import Scene, world_data
 
@@ -21,10 +21,8 @@ anchors, paints = partial(world_data, "anchors"), partial(world_data, "colours")
 @lru_cache(maxsize=1)
 def parts() -> dict[tuple[str, str], dict]:
     """Read the art: (style, name) -> picture (512x512 RGBA), its outline, for hats what takes the dye."""
-    import pyarrow.parquet
-
-    art = {}
-    for row in pyarrow.parquet.read_table(data_file("scenes", "parts.parquet")).to_pylist():
+    art, table = {}, need("pyarrow.parquet").read_table(data_file("scenes", "parts.parquet"))
+    for row in table.to_pylist():
         tilt = anchors()["headwear"][row["style"]].get(row["name"], [0])[-1]
         part = {key: Image.open(io.BytesIO(row[key]["bytes"])) for key in ("image", "dye") if row[key]}
         part = {key: picture.rotate(tilt, Image.BICUBIC) for key, picture in part.items()}
@@ -57,9 +55,8 @@ def sprite(style: str, name: str, colour: str, side: int) -> Image.Image:
     padded = ImageOps.expand(picture, int(side * MARGIN), (0, 0, 0, 0))
     if colour != "none":  # a thin dark rim sets an orange hat off from an orange tiger
         rim = Image.new("RGBA", padded.size, tuple(paints()["hats"][colour][0]))
-        rim.putalpha(
-            padded.getchannel("A").filter(ImageFilter.GaussianBlur(side / 90)).point(lambda a: 4 * a)
-        )
+        blurred = padded.getchannel("A").filter(ImageFilter.GaussianBlur(side / 90))
+        rim.putalpha(blurred.point(lambda alpha: 4 * alpha))
         padded = Image.alpha_composite(rim, padded)
     return padded
 

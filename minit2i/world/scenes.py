@@ -1,10 +1,9 @@
 """The world of our pictures: a front-facing animal, what it wears, and what is kept from training.
 
-A model that draws from words needs pictures with words, many of them, and we need to know for certain what
-each picture shows. So we make our own world: a `Scene` says which animal wears what on which background.
-Because a scene is known piece by piece, we can keep some combinations from ever being seen in training
-(`held_out`) and later ask for exactly those. A model that draws them has understood the words rather than
-remembered the pictures.
+A model that draws from words needs many pictures of which we know for certain what they show. So we make our
+own world: a `Scene` says which animal wears what on which background. Some combinations are never seen in
+training (`held_out`), and later we ask for exactly those: a model that draws them has understood the words
+rather than remembered the pictures.
 
 Scenes are numbered: (seed, index, split) always gives the same scene, with nothing stored.
 """
@@ -25,17 +24,9 @@ EYEWEAR = ("none", "glasses", "sunglasses")
 STYLES = ("noto", "fluent", "twemoji")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "black")
 BACKGROUNDS = ("white", "grey", "beige", "blue", "green", "pink", "lavender", "navy")
-
-
 SPLITS = ("train", "held_out", "all")
-ATTRIBUTES = {  # of a scene, and their values
-    "animal": ANIMALS,
-    "headwear": ("none", *HEADWEAR),
-    "colour": ("none", *COLOURS),
-    "eyewear": EYEWEAR,
-    "background": BACKGROUNDS,
-    "style": STYLES,
-}
+ATTRIBUTES = {"animal": ANIMALS, "headwear": ("none", *HEADWEAR), "colour": ("none", *COLOURS),
+              "eyewear": EYEWEAR, "background": BACKGROUNDS, "style": STYLES}  # fmt: skip
 
 
 @cache
@@ -64,7 +55,7 @@ class Scene:
 
 
 LAYOUT = len(STYLES) + 3
-FRAMES = 16  # of a clip of a scene that moves (motion.py)
+FRAMES = 16  # of a video of a scene that moves
 UPRIGHT = (0.0, 0.0, 0.8, 0.0)  # a pose about as scenes have it in still pictures
 POSE = 4  # numbers that say where a scene is in a frame, and how it is turned
 
@@ -108,7 +99,7 @@ def draw_scene(seed: int, index: int, split: str = "train") -> Scene:
 def random_layouts(
     prompts: list[str], seed: int, style: str | None = None, first: int = 0
 ) -> list[list[float]]:
-    """A layout for each prompt, by chance, in the style that the caller says, else the prompt: LAYOUT numbers.
+    """LAYOUT numbers for each prompt, by chance, in the style that the caller says or else the prompt.
 
     first: prompt i gets what seed and first + i give. Raises InputError for another style.
     """

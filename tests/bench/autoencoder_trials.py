@@ -12,11 +12,11 @@ import dataclasses
 from ablate import RECIPE as DENOISER
 from ablate import train_and_measure
 from common import RUNS, SEED, Exam, append_row, machine, print_table, read_rows
+from minit2i.evaluate.autoencoder import measure_autoencoder
 
 from minit2i.checkpoint import load_model
-from minit2i.evaluate.autoencoder import measure_autoencoder
 from minit2i.train.autoencoder import AutoencoderRecipe
-from minit2i.train.run import run
+from minit2i.train.recipe import run
 from minit2i.utils import WEIGHTS
 from minit2i.world.batches import scene_pictures
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from minit2i.evaluate.fit import fidelity
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from minit2i import viz
 from minit2i.checkpoint import load_model, load_tokenizer
-from minit2i.evaluate.fit import fidelity
 from minit2i.evaluate.judge import features, verdicts
 from minit2i.evaluate.metrics import frechet_distance, wilson_interval
 from minit2i.images import to_float, to_pil

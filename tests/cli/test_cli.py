@@ -1,8 +1,11 @@
 """Every command on tiny, untrained weights, and whatever a stranger may give it: handled, or one line and
 a 2."""
 
+import dataclasses
 import io
 import json
+import re
+import shlex
 import shutil
 import signal
 import struct
@@ -18,15 +21,14 @@ import torch
 from PIL import Image
 
 from minit2i import checkpoint
+from minit2i.checkpoint import NETWORKS
 from minit2i.cli import commands, main, parser
+from minit2i.clip import CLIP
 from minit2i.samplers import SAMPLERS
 from minit2i.text2image import SIZES
 from minit2i.tokenizer import Tokenizer
-from minit2i.train import tokenizer
 from minit2i.train.recipe import Recipe
-from minit2i.train.run import RECIPES
 from minit2i.upscaler import Upscaler, UpscalerConfig
-from minit2i.utils import DEVICES
 from minit2i.world import datasets as data
 
 PROMPT = "a cat wearing a blue baseball cap"
@@ -89,39 +91,52 @@ def test_generate_writes_the_picture_and_says_where(run):
 
 
 def test_generate_many_at_any_size_with_any_sampler(run):
+    options = ["-n", "2", "-o", "x.webp", "--size", "64", "--seed", "4", "--best-of", "2", "--guidance", "1"]
     for sampler in SAMPLERS:
-        code, out, _ = run(
-            "generate",
-            PROMPT,
-            *FAST,
-            "-n",
-            "2",
-            "-o",
-            "x.webp",
-            "--size",
-            "64",
-            "--seed",
-            "4",
-            "--sampler",
-            sampler,
-            "--best-of",
-            "2",
-            "--guidance",
-            "1",
-        )
+        code, out, _ = run("generate", PROMPT, *FAST, *options, "--sampler", sampler)
         assert (code, out) == (0, ["x-1.webp", "x-2.webp"])
         assert Image.open("x-2.webp").size == (64, 64)
 
 
-@pytest.mark.parametrize("steps", [1, 9])
-@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_one_of_many_can_be_drawn_alone(run):
+    options = ["--size", "64", "--seed", "4", "--best-of", "2", *FAST]
+    _, out, err = run("generate", PROMPT, *options, "-n", "4")
+    assert out == [f"picture-{i}.png" for i in (1, 2, 3, 4)]
+    third, fourth = (np.asarray(Image.open(out[i]), np.int16) for i in (2, 3))
+    assert np.abs(third - fourth).max() > 1
+
+    assert run("generate", PROMPT, *options, "--index", "3") == (0, ["picture.png"], [])
+    assert np.abs(third - np.asarray(Image.open("picture.png"))).max() <= 1
+    assert Image.open("picture.png").text == Image.open(out[2]).text
+
+    [line] = err  # says how to draw the last of them
+    assert main(shlex.split(line.split("alone: minit2i ")[1])) == 0
+    assert np.abs(fourth - np.asarray(Image.open("picture.png"))).max() <= 1
+
+
+def test_a_png_says_how_it_was_drawn(run, photo):
+    run("generate", "a cat 🧢 \ud83d", "--size", "64", "--seed", "4", "--style", "noto", *FAST, "-o", "x.png")
+    texts = Image.open("x.png").text
+    assert texts.pop("version") == parser.version()
+    assert texts == {
+        "prompt": "a cat 🧢 ?", "seed": "4", "index": "1", "steps": "2", "guidance": "2.0",
+        "sampler": "dpm_solver", "style": "noto", "best_of": "1",
+    }  # fmt: skip
+    run("extend", photo, "a cat", "a dog", "--left", "30", "--guidance", "1", *FAST)
+    texts = Image.open("extend.png").text
+    assert (texts["prompt"], texts["guidance"], texts["seed"]) == ("a cat; a dog", "1.0", "0")
+    run("upscale", photo)
+    assert Image.open("upscaled.png").text == {}
+
+
+@pytest.mark.parametrize(("ending", "steps"), [("gif", 1), ("webp", 9)])
 def test_generate_writes_a_film_and_its_strip(run, ending, steps):
     code, out, _ = run("generate", PROMPT, "--steps", steps, "--film", f"film.{ending}", "--size", "64")
     assert (code, out) == (0, ["picture.png", f"film.{ending}", "film.png"])
     assert getattr(Image.open(f"film.{ending}"), "n_frames", 1) == steps
     strip = Image.open("film.png")
     assert strip.size == (4 + 132 * min(steps, 8), 4 + 132 * 3)
-    # The last guess is the picture itself.
+    # The last prediction is the picture itself.
     last = strip.crop((strip.width - 132, 268, strip.width - 4, 396)).resize(
         (64, 64), Image.Resampling.NEAREST
     )
@@ -179,9 +194,18 @@ def test_search_names_the_style_of_emoji(run, monkeypatch):
     assert {line.rsplit(", ")[-1] for line in out[:-1]} <= styles
 
 
-def test_search_in_a_folder_leaves_out_what_it_cannot_read(run, photo):
-    Path("deep").mkdir()
-    shutil.copy(photo, "deep/other.png")
+def test_search_takes_the_columns_of_a_set_of_the_hub(run, monkeypatch):
+    photos, asked = data.load("photos"), []
+    monkeypatch.setattr(data, "load", lambda name, **options: asked.append((name, options)) or photos)
+    columns = ["--caption", "title", "--image", "picture"]
+    assert run("search", "sad", "--data", "hub:somebody/something", *columns)[0] == 0
+    assert asked == [("hub:somebody/something", {"caption": "title", "image": "picture"})]
+
+
+def test_a_folder_is_searched_without_what_is_hidden_or_cannot_be_read(run, photo):
+    for name in ("deep/other.png", ".hidden/a.png", "deep/.hidden/b.png", ".c.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        shutil.copy(photo, name)
     Path("broken.png").write_bytes(b"\x89PNG")
     Path("notes.txt").write_text("no picture")
     code, out, err = run("search", "sad", "--dir", ".", "-o", "preview.png")
@@ -189,6 +213,8 @@ def test_search_in_a_folder_leaves_out_what_it_cannot_read(run, photo):
     assert "broken.png" in err[0]
     assert "little of photographs" in err[1]
     assert {line.split()[-1] for line in out} == {"photo.png", "deep/other.png", "preview.png"}
+    rows = json.loads("\n".join(run("describe", "--dir", "deep", "--json")[1]))
+    assert [row["image"] for row in rows] == ["other.png"]
 
 
 @pytest.mark.parametrize("noise", ["0", "0.5", "1"])
@@ -202,19 +228,22 @@ def test_upscale_by_four(run, photo):
     assert Image.open("large.png").size == (240, 160)
 
 
-def test_evaluate_prints_a_page_or_json(run, tiny_weights, monkeypatch):
+def test_evaluate_prints_a_page_tables_or_json(run, refused, tiny_weights, monkeypatch):
     def evaluate(folder, n, seed):
         assert str(folder) == str(tiny_weights)
         return {"n": n, "seed": seed}, Image.new("RGB", (8, 8))
 
-    stub = types.SimpleNamespace(evaluate=evaluate, print_report=lambda report: print("n is", report["n"]))
-    monkeypatch.setitem(sys.modules, "minit2i.measure.report", stub)
+    stub = types.SimpleNamespace(
+        evaluate=evaluate, as_text=lambda report: f"n is {report['n']}", as_markdown=lambda report: "| n |"
+    )
+    monkeypatch.setitem(sys.modules, "minit2i.evaluate.report", stub)
     code, out, err = run("evaluate", "-n", "7")
     assert (code, out) == (0, ["n is 7"])
     assert err == ["minit2i: computing on cpu (--device chooses another)"]
     assert Image.open("copy-check.png").size == (8, 8)
     report = json.loads("\n".join(run("evaluate", "--json", "--seed", "5")[1]))
     assert report == {"n": 2000, "seed": 5}
+    assert run("evaluate", "--markdown")[1] == ["| n |"]
 
 
 class TinyRecipe(Recipe):
@@ -227,7 +256,7 @@ class TinyRecipe(Recipe):
         return Upscaler(UpscalerConfig(width=8, blocks=1))
 
     def loss(self, model, data, generator):
-        return model.tail.weight.sum() ** 2
+        return next(model.parameters()).square().sum()
 
     def preview(self, model, data):
         return Image.new("RGB", (8, 8))
@@ -241,23 +270,58 @@ class Interrupted(TinyRecipe):
         return super().loss(model, data, generator)
 
 
-TINY = {"batch": 1, "minutes": 1, "lr": 1e-3}
+def train_with(monkeypatch, kind: type[Recipe], name: str = "upscaler") -> None:
+    """From now on the network of this name is trained with this recipe."""
+    recipe = kind(batch=1, minutes=1, lr=1e-3)
+    monkeypatch.setattr(f"minit2i.{NETWORKS[name].recipe.replace(':', '.')}", lambda: recipe)
 
 
 def test_train_writes_weights_and_says_how_to_use_them(run, photo, monkeypatch):
-    monkeypatch.setitem(RECIPES, "upscaler", TinyRecipe(**TINY))
-    code, out, _ = run("train", "upscaler", "--steps", "3")
+    train_with(monkeypatch, TinyRecipe)
+    code, out, _ = run("train", "upscaler", "--steps", "3", "--out", "my runs")
     assert code == 0
-    assert out[0].startswith("runs/upscaler/upscaler.safetensors is ready")
-    assert "upscale small.png --weights runs/upscaler" in out[1]
-    assert run("upscale", photo, folder="runs/upscaler") == (0, ["upscaled.png"], [])
-    card = checkpoint.read_card("runs/upscaler/upscaler.safetensors")
+    assert out[0].startswith("my runs/upscaler.safetensors is ready")
+    shutil.copy(photo, "small.png")
+    assert main(shlex.split(out[1])[1:]) == 0
+    assert Image.open("upscaled.png").size == (240, 160)
+    card = checkpoint.read_card("my runs/upscaler.safetensors")
     assert card["steps"] == 3
     assert card["needs"] == {}
 
 
+@pytest.mark.xfail(strict=True, reason="weights do not know where those are that they were trained with")
+def test_what_train_advises_works_with_a_clip_of_ones_own(tiny_weights, capsys, monkeypatch):
+    few = data.load("emoji").select(range(5))
+    monkeypatch.setattr(data, "load", lambda name, split="train": few)
+    vocabulary = checkpoint.load_tokenizer().vocabulary
+    config = checkpoint.load_model("clip", tiny_weights).config
+    card = checkpoint.read_card(tiny_weights / "denoiser.safetensors")
+
+    class OwnClip(TinyRecipe):
+        needs = ("tokenizer",)
+
+        def build(self, data):
+            return CLIP(dataclasses.replace(config, vocabulary=vocabulary))
+
+    class OwnDenoiser(TinyRecipe):
+        needs = ("tokenizer", "clip")
+
+        def build(self, data):
+            return checkpoint.load_model("denoiser", tiny_weights)
+
+        def note(self, data):
+            return card
+
+    train_with(monkeypatch, OwnClip, "clip")
+    train_with(monkeypatch, OwnDenoiser, "denoiser")
+    for line in ("train clip --steps 1 --out C", "train denoiser --weights C --steps 1 --out G"):
+        assert main(line.split()) == 0
+        advice = capsys.readouterr().out.splitlines()[-1]
+        assert main(shlex.split(advice)[1:]) == 0, advice
+
+
 def test_train_needs_no_git(run, monkeypatch):
-    monkeypatch.setitem(RECIPES, "upscaler", TinyRecipe(**TINY))
+    train_with(monkeypatch, TinyRecipe)
     monkeypatch.setenv("PATH", "")
     assert run("train", "upscaler", "--steps", "1")[0] == 0
     assert run("train", "upscaler", "--steps", "2", "--resume")[0] == 0
@@ -265,18 +329,18 @@ def test_train_needs_no_git(run, monkeypatch):
 
 
 def test_train_stopped_by_ctrl_c_says_how_to_go_on(run, monkeypatch):
-    monkeypatch.setitem(RECIPES, "upscaler", Interrupted(**TINY))
+    train_with(monkeypatch, Interrupted)
     code, out, err = run("train", "upscaler", "--steps", "3", "--out", "mine")
     assert (code, out) == (130, [])
     assert err[-1].startswith("minit2i: stopped at step 1; go on with: minit2i ")
     assert err[-1].endswith("train upscaler --steps 3 --out mine --resume")
-    monkeypatch.setitem(RECIPES, "upscaler", TinyRecipe(**TINY))
+    train_with(monkeypatch, TinyRecipe)
     assert run("train", "upscaler", "--steps", "3", "--out", "mine", "--resume")[0] == 0
     assert checkpoint.read_card("mine/upscaler.safetensors")["steps"] == 3
 
 
 def test_train_tokenizer(run, refused, monkeypatch):
-    monkeypatch.setattr(tokenizer, "train_tokenizer", lambda: Tokenizer.train([PROMPT] * 2))
+    monkeypatch.setattr(commands, "train_tokenizer", lambda: Tokenizer.train([PROMPT] * 2))
     code, out, _ = run("train", "tokenizer")
     assert code == 0
     assert out[0].startswith("runs/tokenizer/tokenizer.json is ready")
@@ -293,22 +357,43 @@ def test_data_lists_what_is_embedded(run):
 
 
 def test_choices_are_those_of_the_package():
-    assert {"tokenizer", *RECIPES} == set(parser.NETWORKS)
-    options = parser.build_parser().parse_args(["generate", "x"])
-    assert options.sampler in SAMPLERS
-    assert options.size in SIZES
-    assert parser.DEVICES == DEVICES
+    assert (set(parser.SAMPLERS), parser.SIZES) == (set(SAMPLERS), SIZES)
 
 
-def test_help_has_an_example_for_every_command(capsys):
-    runners = {name.removeprefix("run_") for name in vars(commands) if name.startswith("run_")}
-    for name in runners:
-        with pytest.raises(SystemExit, match="0"):
-            main([name, "--help"])
-        assert f"example:\n  minit2i {name} " in capsys.readouterr().out
+RUNNERS = {name.removeprefix("run_") for name in vars(commands) if name.startswith("run_")}
+
+
+def help_of(capsys, *words: str) -> str:
+    with pytest.raises(SystemExit, match="0"):
+        main([*words, "--help"])
+    return capsys.readouterr().out
+
+
+def test_help_groups_the_commands_and_has_an_example_for_each(capsys):
+    page = help_of(capsys)
+    groups = re.findall(r"^(\w[\w ]*):\n((?:  \w+ .+\n)+)", page, re.M)
+    assert [heading for heading, _ in groups] == [
+        "draw", "change a picture", "words and pictures", "learn and measure"
+    ]  # fmt: skip
+    named = [line.split()[0] for _, lines in groups for line in lines.splitlines()]
+    assert sorted(named) == sorted(RUNNERS)
+    for name in RUNNERS:
+        [example] = re.findall(rf"example:\n  minit2i ({name} .*)", help_of(capsys, name))
+        parser.build_parser().parse_args(shlex.split(example.split(">")[0]))
+    page = help_of(capsys, "train")
+    assert all(re.search(rf"^  {name} +{re.escape(NETWORKS[name].about)}$", page, re.M) for name in NETWORKS)
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
-    assert capsys.readouterr().out.startswith("minit2i ")
+    assert capsys.readouterr().out == f"minit2i {parser.version()}\n"
+
+
+def test_without_words_it_shows_five_commands_to_begin_with(capsys):
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    commands = [line for line in out.splitlines() if line.startswith("  minit2i ")]
+    assert (len(commands), err) == (5, "") and out.count("\n") < 24
+    for line in commands:
+        parser.build_parser().parse_args(shlex.split(line)[1:])
 
 
 def test_weights_may_be_named_on_either_side(run, tiny_weights, capsys):
@@ -320,30 +405,41 @@ def test_weights_may_be_named_on_either_side(run, tiny_weights, capsys):
 # ---- In a process of its own ----
 
 
-def test_slow_imports_stay_out(tiny_weights):
+def test_slow_imports_stay_out_and_the_package_runs_as_a_module(tiny_weights):
     code = f"""
-try: main(["--help"])
-except SystemExit: pass
+import runpy, sys
+from minit2i.cli import main
+for words in ["--help"], ["train", "--help"], []:
+    try: main(words)
+    except SystemExit: pass
 assert not {{"torch", "numpy", "PIL"}} & set(sys.modules)
-assert main(["--weights", {str(tiny_weights)!r}, "generate", "a cat", "--steps", "1"]) == 0
+sys.argv = ["minit2i", "--weights", {str(tiny_weights)!r}, "generate", "a cat", "--steps", "1"]
+try: runpy.run_module("minit2i", run_name="__main__")
+except SystemExit as done: assert done.code == 0
 assert not {{"datasets", "matplotlib", "pandas", "pyarrow"}} & set(sys.modules), sorted(sys.modules)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys\nfrom minit2i.cli import main" + code],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("picture.png\n")
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "minit2i.cli", "data"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    command = [sys.executable, "-m", "minit2i"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 1
+
+
+def test_a_library_that_is_not_installed_is_one_line(run, photo, monkeypatch):
+    extra = ("datasets", "pyarrow", "matplotlib", "pandas", "IPython")
+    for name in {*extra, *(name for name in sys.modules if name.split(".")[0] in extra)}:
+        monkeypatch.setitem(sys.modules, name, None)
+    for line in ("search sad --data photos", "data", "train clip"):
+        code, out, err = run(*line.split())
+        assert (code, out) == (2, []) and "pip install 'minit2i[lessons]'" in err[-1], line
+    for line in ("generate cat --size 64", f"edit {photo} cat", f"describe {photo}"):
+        assert run(*line.split())[0] == 0, line
 
 
 def test_ctrl_c_is_no_traceback(run, photo, monkeypatch):
@@ -371,7 +467,7 @@ def test_a_bug_keeps_its_traceback(run, photo, monkeypatch):
 
 
 def test_the_device_is_said_once_where_a_run_takes_long(run, refused, photo, monkeypatch):
-    monkeypatch.setitem(RECIPES, "upscaler", TinyRecipe(**TINY))
+    train_with(monkeypatch, TinyRecipe)
     _, _, err = run("--device", "cpu", "train", "upscaler", "--steps", "1")
     assert [line for line in err if "computing on cpu" in line] == [err[0]]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -383,18 +479,15 @@ def test_the_device_is_said_once_where_a_run_takes_long(run, refused, photo, mon
 
 def test_video_writes_films_and_strips(run, photo, refused, monkeypatch):
     prompt = "a cat wearing a blue baseball cap"
-    for out in ("clip.gif", "clip.webp", "clip.png"):
-        code, said, _ = run("video", prompt, "-o", out, "--size", "64", *FAST)
-        assert (code, said) == (0, [out])
-    film = Image.open("clip.gif")
-    assert film.size == (64, 64) and film.n_frames <= 16
-    assert Image.open("clip.png").width > 8 * 64
-    code, said, _ = run("video", "hopping", "--from", photo, "-o", "begun.webp", "--size", "64", *FAST)
-    assert (code, said) == (0, ["begun.webp"])
-    _, _, said = run("video", "hopping", "--from", photo, "-o", "x.gif", "--size", "64", "--style", "noto")
-    assert sum("--style" in line for line in said) == 1
-    _, _, said = run("video", "a zebra hopping", "-o", "clip.png", "--size", "64", *FAST)
-    assert sum("zebra" in line for line in said) == 1
+    code, said, _ = run("video", prompt, "-o", "x.gif", "--size", "64", *FAST)
+    assert (code, said) == (0, ["x.gif"])
+    assert Image.open("x.gif").size == (64, 64) and Image.open("x.gif").n_frames <= 16
+    code, said, err = run("video", "a zebra hopping", "-o", "x.png", "--size", "64", *FAST)
+    assert (code, said) == (0, ["x.png"]) and sum("zebra" in line for line in err) == 1
+    assert Image.open("x.png").width > 8 * 64
+    begun = ["--from", photo, "-o", "begun.webp", "--size", "64", "--style", "noto"]
+    code, said, err = run("video", "hopping", *begun, *FAST)
+    assert (code, said) == (0, ["begun.webp"]) and sum("--style" in line for line in err) == 1
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert "ffmpeg" in refused("video", prompt, "-o", "clip.mp4")
 
@@ -425,7 +518,7 @@ def test_edit_draws_what_its_mask_says_and_leaves_the_rest(run, photo):
     white.save("white.png")
     code, out, err = run("edit", photo, "a cat", "--mask", "white.png", *FAST)
     assert (code, out) == (0, ["edit.png"])
-    assert err == ["minit2i: photo.png, 60x40, is drawn on at 256x256 and enlarged again"]
+    assert err == ["minit2i: photo.png, 60x40, is drawn at 256x256 and enlarged again"]
     before, after = (np.asarray(Image.open(name)) for name in (photo, "edit.png"))
     known = np.asarray(white) == 0
     assert np.array_equal(before[known], after[known]) and not np.array_equal(before, after)
@@ -438,6 +531,37 @@ def test_edit_from_words_alone_warns_of_words_it_does_not_know(run, photo):
     code, out, err = run("edit", photo, "a cat in a hullabaloo", *FAST)
     assert (code, out) == (0, ["edit.png"])
     assert sum("hullabaloo" in line for line in err) == 1
+
+
+def test_masks_keep_their_mode(run, photo, monkeypatch):
+    modes = []
+
+    def inpaint(editor, picture, mask, prompt, **settings):
+        modes.append(mask.mode)
+        return picture, mask.getchannel("A")
+
+    monkeypatch.setattr(commands.any_size, "inpaint", inpaint)
+    Image.new("RGBA", (60, 40), (255, 255, 255, 9)).save("mask.png")
+    assert run("edit", photo, "a cat", "--mask", "mask.png")[0] == 0
+    assert modes == ["RGBA"]
+
+
+def test_what_is_transparent_is_laid_on_white_and_that_is_said_once(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    picture = Image.new("RGBA", (256, 256), (255, 0, 0, 255))
+    picture.save("opaque.png")
+    picture.putpixel((0, 0), (0, 0, 0, 0))
+    picture.save("clear.png")
+    for line in (
+        "upscale {}", "denoise {}", "vary {} cat --strength 0", "edit {} cat", "extend {} cat --up 9",
+        "video hopping --from {} --size 64", "chat {}",
+    ):  # fmt: skip
+        for name, lines in (("clear.png", 1), ("opaque.png", 0)):
+            code, _, err = run(*line.format(name).split(), *(() if line[0] in "uc" else FAST))
+            said = [line for line in err if line == f"minit2i: {name} is transparent: it is laid on white"]
+            assert (code, len(said)) == (0, lines), (line, err)
+    run("upscale", "clear.png")
+    assert Image.open("upscaled.png").convert("RGB").getpixel((0, 0)) > (200, 200, 200)
 
 
 def test_sketch_draws_a_square_whatever_the_shape_of_the_drawing(run, photo):
@@ -470,8 +594,8 @@ def test_extend_goes_one_way_at_a_time(refused, photo, sides):
 @pytest.mark.parametrize(
     "line",
     [
-        "",
         "paint",
+        "--device cpu",
         "generate",
         "generate a cat",
         "score x.png",
@@ -485,6 +609,7 @@ def test_extend_goes_one_way_at_a_time(refused, photo, sides):
         "generate x --seed 99999999999999999999",
         "generate x --size 100",
         "generate x -n 0",
+        "generate x --index 0",
         "generate x --sampler z",
         "generate x -n 64 --best-of 64",
         "generate x --film film.mp4",
@@ -509,6 +634,7 @@ def test_extend_goes_one_way_at_a_time(refused, photo, sides):
         "sketch x.png y --strength 1.5",
         "train denoiser --minutes 0",
         "train denoiser --resume",
+        "evaluate --json --markdown",
         "train denoiser --out /dev/null/x",
         "generate x --weights nowhere",
     ],
@@ -545,9 +671,9 @@ def test_unknown_data_set_and_no_network(refused, name, monkeypatch):
 # ---- Bad pictures ----
 
 
-def bomb() -> bytes:
-    """A PNG file of a hundred bytes that claims to hold 400 megapixels."""
-    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+def bomb(side: int) -> bytes:
+    """A PNG file of a hundred bytes that claims to hold hundreds of megapixels."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunks = [b"IHDR" + header, b"IDAT" + zlib.compress(b""), b"IEND"]
     framed = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
@@ -576,23 +702,27 @@ ODD = {
     "1x1": encoded(Image.new("RGB", (1, 1)), "PNG"),
     "1x2000": encoded(Image.new("L", (1, 2000)), "PNG"),
 }
-BROKEN = {"empty": b"", "truncated": encoded(GREY, "PNG")[:-100], "bomb": bomb(), "text": b"hello"}
+BROKEN = {"empty": b"", "truncated": encoded(GREY, "PNG")[:-100], "bomb": bomb(20_000), "text": b"hello"}
+BROKEN["PIL warns of it"] = bomb(10_000)
 ON_PICTURES = {"score": ["a cat"], "classify": ["cat", "dog"], "denoise": FAST, "upscale": []}
 ON_PICTURES |= {"vary": ["a cat", *FAST], "extend": ["a cat", "--up", "5", *FAST]}
 ON_PICTURES["sketch"] = ["a cat", *FAST]
 
 
 @pytest.mark.parametrize("command", ON_PICTURES)
-@pytest.mark.parametrize("kind", ODD)
-def test_odd_pictures_are_read(run, command, kind):
-    Path("odd").write_bytes(ODD[kind])
-    code, _, err = run(command, "odd", *ON_PICTURES[command])
-    # These say that they enlarge it, or that they fill it up to a square
-    says = command in ("vary", "extend") or (command == "sketch" and kind not in ("16-bit", "1x1"))
-    assert (code, len(err)) == (0, says)
-    if command == "upscale":
-        sizes = {"16-bit": (256, 256), "turned": (80, 120), "1x1": (4, 4), "1x2000": (4, 8000)}
-        assert Image.open("upscaled.png").size == sizes.get(kind, (80, 120))
+def test_odd_pictures_are_read(run, command):
+    # All commands read alike; what takes long is shown only what is also of an odd size or transparent
+    slow = command in ("vary", "extend", "sketch")
+    for kind in ("palette", "1x1", "1x2000") if slow else ODD:
+        Path("odd").write_bytes(ODD[kind])
+        code, _, err = run(command, "odd", *ON_PICTURES[command])
+        # These say that they enlarge it, or that they fill it up to a square
+        says = command in ("vary", "extend") or (command == "sketch" and kind != "1x1")
+        says += kind == "palette" and command not in ("score", "classify", "sketch")
+        assert (code, len(err)) == (0, says), (kind, err)
+        if command == "upscale":
+            sizes = {"16-bit": (256, 256), "turned": (80, 120), "1x1": (4, 4), "1x2000": (4, 8000)}
+            assert Image.open("upscaled.png").size == sizes.get(kind, (80, 120))
 
 
 @pytest.mark.parametrize("command", ON_PICTURES)
@@ -637,17 +767,17 @@ def test_odd_prompts_draw_something_and_warn(run, prompt, lines):
     assert all(line.startswith("minit2i: ") for line in err)
 
 
-@pytest.mark.parametrize("text", ["🐱🧢", "戴蓝色帽子的猫", "a cat " * 2500, "x" * 100_000])
-def test_odd_captions_labels_and_queries(run, photo, text):
-    long = len(text) > 1000
-    for command in (
-        ["score", photo, text],
-        ["classify", photo, text, "cat"],
-        ["search", text, "--data", "photos"],
-    ):
-        code, _, err = run(*command)
-        assert (code, len(err)) == (0, long)
-    assert run("denoise", photo, "--prompt", text, *FAST)[0] == 0
+def test_odd_captions_labels_and_queries(run, photo):
+    for text in ("🐱🧢", "戴蓝色帽子的猫", "a cat " * 2500, "x" * 100_000):
+        long = len(text) > 1000
+        for command in (
+            ["score", photo, text],
+            ["classify", photo, text, "cat"],
+            ["search", text, "--data", "photos"],
+        ):
+            code, _, err = run(*command)
+            assert (code, len(err)) == (0, long)
+        assert run("denoise", photo, "--prompt", text, *FAST)[0] == 0
 
 
 @pytest.mark.parametrize("query", ["", " \n"])

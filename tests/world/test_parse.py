@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from minit2i.evaluate.wording import read_wording
 from torch.testing import assert_close
 
 from minit2i.checkpoint import load_model
 from minit2i.edit.scene_reader import SceneReader, SceneReaderConfig, read_scenes
-from minit2i.edit.train_reader import heads_of
-from minit2i.evaluate.wording import read_wording
+from minit2i.edit.train import heads_of
 from minit2i.images import to_float
+from minit2i.train.denoiser import DenoiserRecipe
 from minit2i.world.batches import scene_pictures
 from minit2i.world.captions import full_caption
-from minit2i.world.parse import apply_prompt, parse_prompt
+from minit2i.world.parse import EDIT_WORDS, apply_prompt, parse_prompt, suggest_words
 from minit2i.world.render import framed, layout
-from minit2i.world.scenes import ATTRIBUTES, HEADWEAR, draw_scene
+from minit2i.world.scenes import ANIMALS, ATTRIBUTES, BACKGROUNDS, COLOURS, HEADWEAR, STYLES, draw_scene
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,41 @@ from minit2i.world.scenes import ATTRIBUTES, HEADWEAR, draw_scene
 )
 def test_what_a_prompt_says(prompt, says):
     assert parse_prompt(prompt) == says
+
+
+def test_what_a_caller_does_to_an_answer_changes_no_other():
+    parse_prompt("a cat in a red crown").clear()
+    assert parse_prompt("a cat in a red crown") == {"animal": "cat", "headwear": "crown", "colour": "red"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word", "suggested"),
+    [
+        ("a cat wearing a red beret", "beret", HEADWEAR),
+        ("a zebra in a red beret", "beret", HEADWEAR),
+        ("dog, fez, blue background", "fez", HEADWEAR),
+        ("a zebra in a hat", "zebra", ANIMALS),
+        ("a crown on a zebra", "zebra", ANIMALS),
+        ("ZEBRA!", "zebra", ANIMALS),
+        ("a cat on a lilac background", "lilac", BACKGROUNDS),
+        ("a cat in front of a house", "house", BACKGROUNDS),  # though a mouse is spelt nearly so
+        ("a cat in a teal hat", "teal", COLOURS),
+        ("a cat in watercolour style", "watercolour", STYLES),
+        ("a catt in a hat", "catt", ("cat",)),
+        ("a red catt", "catt", ("cat",)),
+        ("a cat in a bleu cap", "bleu", ("blue",)),
+        ("a cat wearing sunglases", "sunglases", ("sunglasses", "glasses")),
+        ("a cat", "zebra", ANIMALS),  # not in it at all
+    ],
+)
+def test_what_is_suggested_is_near_or_of_the_same_kind(prompt, word, suggested):
+    assert suggest_words(prompt, word) == list(suggested)
+
+
+def test_words_that_are_obeyed_can_be_known():
+    assert {"take", "off", "delete", "get", "rid", "of", "put", "away"} <= EDIT_WORDS
+    assert not EDIT_WORDS & {word for values in ATTRIBUTES.values() for word in values}
+    assert {*STYLES, "cat", "please"} <= set(DenoiserRecipe().note(None)["words"])
 
 
 def test_every_full_caption_is_understood():

@@ -1,15 +1,11 @@
-"""Scenes: a number always gives the same scene, nothing leaks from the held-out split, pictures match
-words."""
+"""Scenes: a number always gives the same scene, nothing leaks from the held-out split, pictures match it."""
 
-import random
-import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from minit2i.world.captions import caption, full_caption, short_caption, word_lists
 from minit2i.world.datasets import load_scenes
 from minit2i.world.render import anchors, layout, paints, parts, render, sprite
 from minit2i.world.scenes import (
@@ -75,72 +71,6 @@ def test_shares_of_bare_heads_and_of_eyewear():
     assert np.mean([s.headwear == "none" for s in scenes]) == pytest.approx(0.10, abs=0.02)
     assert np.mean([s.eyewear == "none" for s in scenes]) == pytest.approx(0.70, abs=0.03)
     assert all((s.headwear == "none") == (s.colour == "none") for s in scenes)
-
-
-# ---- Captions ----
-
-
-def names_of(things: tuple[str, ...]) -> dict[str, str]:
-    """Every word for a thing -> the thing, the longest words first, so that "sun hat" is found before
-    "hat"."""
-    names = {word: thing for thing in things for word in (thing, *word_lists()["other words"].get(thing, []))}
-    return dict(sorted(names.items(), key=lambda item: -len(item[0])))
-
-
-ANIMAL_WORDS, HAT_WORDS = names_of(ANIMALS), names_of(HEADWEAR)
-CLAIM = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(HAT_WORDS)})\b")
-ANIMAL = re.compile(rf"\b({'|'.join(ANIMAL_WORDS)})\b")
-
-
-def claimed(text: str) -> tuple[str, str, str] | None:
-    """Read the triple that a caption names, if it names one."""
-    animal, hat = ANIMAL.search(text), CLAIM.search(text)
-    return (ANIMAL_WORDS[animal[1]], HAT_WORDS[hat[2]], hat[1]) if hat else None
-
-
-def test_no_training_scene_or_caption_names_a_held_out_triple():
-    named = 0
-    for i in range(5000):
-        scene = draw_scene(0, i, "train")
-        assert not held_out(scene.animal, scene.headwear, scene.colour)
-        for text in (caption(scene, random.Random(i)), full_caption(scene), short_caption(scene)):
-            triple = claimed(text)
-            if triple:
-                named += 1
-                assert triple == (scene.animal, scene.headwear, scene.colour), text
-                assert not held_out(*triple), text
-    assert named > 10_000  # the reader above does find what captions say
-
-
-def test_caption_can_be_read_by_the_reader_above():
-    assert claimed("a kitty in a blue cap on a red background") == ("cat", "baseball cap", "blue")
-    assert claimed("polar bear with pink straw hat, blue background") == ("polar bear", "sun hat", "pink")
-    assert claimed("an owl on a blue background") is None
-
-
-def test_captions_are_varied_plain_ascii_and_have_the_right_article():
-    texts = [caption(draw_scene(0, i, "all"), random.Random(i)) for i in range(3000)]
-    assert len(set(texts)) > 2500
-    for text in texts:
-        assert text.isascii()
-        assert text == text.lower().strip()
-        assert "none" not in text
-        assert "  " not in text
-        assert not re.search(r"\ba [aeio]", text), text
-        assert not re.search(r"\ban [^aeio]", text), text
-    assert caption(CAT, random.Random(5)) == caption(CAT, random.Random(5))
-
-
-def test_full_and_short_captions():
-    assert short_caption(CAT) == "a cat wearing a blue baseball cap"
-    assert full_caption(CAT) == "a cat wearing a blue baseball cap on a green background"
-    worn = replace(CAT, animal="owl", colour="orange", headwear="crown", eyewear="sunglasses")
-    assert full_caption(worn) == "an owl wearing an orange crown and sunglasses on a green background"
-    bare = replace(CAT, headwear="none", colour="none")
-    assert short_caption(bare) == "a cat with no hat"
-    assert full_caption(bare) == "a cat with no hat on a green background"
-    glasses = replace(bare, eyewear="glasses")
-    assert full_caption(glasses) == "a cat with glasses and no hat on a green background"
 
 
 # ---- Pictures ----

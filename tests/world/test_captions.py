@@ -1,15 +1,22 @@
-"""Prompts: whatever else is typed, what is said of the scene is true, and no held-out triple is named."""
+"""Captions and prompts: what is said of a scene is true, whatever else is typed, and no held-out triple is
+named for a training scene."""
 
+import hashlib
 import random
 import re
+from dataclasses import replace
 
 import pytest
-
 from minit2i.evaluate.wording import read_wording
+from PIL import Image
+
 from minit2i.tokenizer import words_of
+from minit2i.world.captions import ANY, full_caption, plain, prompt, request, sentences, short_caption
+from minit2i.world.datasets import _scene_rows
 from minit2i.world.noise_words import garbled, meaningless_words, mistyped, with_words, wording
-from minit2i.world.prompts import ANY, plain, prompt, request, sentences
-from minit2i.world.scenes import ANIMALS, BACKGROUNDS, COLOURS, EYEWEAR, HEADWEAR, draw_scene, held_out
+from minit2i.world.scenes import ANIMALS, BACKGROUNDS, COLOURS, EYEWEAR, HEADWEAR, Scene, draw_scene, held_out
+
+CAT = Scene("cat", "baseball cap", "blue", "none", "green", "noto")
 
 OTHER_WORDS = wording()["other words"]
 
@@ -50,6 +57,56 @@ def test_what_a_prompt_states_is_true_and_is_no_held_out_triple():
                 assert not held_out(ANIMAL_WORDS[animal[1]], kind, colour)
     assert claims[True] > 2500  # the reader does find what prompts say
     assert claims[False] > 200
+
+
+def triple(text: str) -> tuple[str, str, str] | None:
+    """The animal, hat and colour that a text names, if it names all three."""
+    animal, hat = ANIMAL.search(text), CLAIM.search(text)
+    return (ANIMAL_WORDS[animal[1]], HAT_WORDS[hat[2]], COLOUR_WORDS[hat[1]]) if animal and hat else None
+
+
+def test_no_caption_of_a_training_scene_names_a_held_out_triple(monkeypatch):
+    assert triple("a kitty in a blue cap on a red background") == ("cat", "baseball cap", "blue")
+    assert triple("polar bear with pink straw hat, blue background") == ("polar bear", "sun hat", "pink")
+    assert triple("an owl on a blue background") is None
+    # What load("scenes") pairs with its pictures, which need not be rendered here
+    monkeypatch.setattr("minit2i.world.datasets.render", lambda scene, size: Image.new("RGB", (1, 1)))
+    rows = list(_scene_rows("train", 3000, 64, 0, ""))
+    assert len({row["caption"] for row in rows}) > 2500
+    named = 0
+    for row in rows:
+        scene = Scene(**{name: row[name] for name in vars(CAT)})
+        for text in (row["caption"], full_caption(scene), short_caption(scene)):
+            found = triple(text)
+            named += found is not None
+            assert found in (None, (scene.animal, scene.headwear, scene.colour)), text
+            assert found is None or not held_out(*found), text
+    assert named > 6000  # the reader above does find what captions say
+
+
+def test_the_tokenizer_learns_from_these_texts_and_no_others():
+    rng = random.Random(0)  # as in train_tokenizer: other texts would make another tokenizer
+    texts = [request(draw_scene(0, index, "train"), rng).text for index in range(2000)]
+    assert hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16] == "994e19a86fa2d49f"
+
+
+def test_captions_are_plain_and_have_the_right_article():
+    for i in range(2000):
+        text = request(draw_scene(0, i, "all"), random.Random(i)).text
+        assert text.isascii() and text == text.strip() and "  " not in text
+        assert not re.search(r"\ba [aeio]", text) and not re.search(r"\ban [^aeio]", text), text
+
+
+def test_full_and_short_captions():
+    assert short_caption(CAT) == "a cat wearing a blue baseball cap"
+    assert full_caption(CAT) == "a cat wearing a blue baseball cap on a green background"
+    worn = replace(CAT, animal="owl", colour="orange", headwear="crown", eyewear="sunglasses")
+    assert full_caption(worn) == "an owl wearing an orange crown and sunglasses on a green background"
+    bare = replace(CAT, headwear="none", colour="none")
+    assert short_caption(bare) == "a cat with no hat"
+    assert full_caption(bare) == "a cat with no hat on a green background"
+    glasses = replace(bare, eyewear="glasses")
+    assert full_caption(glasses) == "a cat with glasses and no hat on a green background"
 
 
 def test_every_attribute_is_stated_often_and_left_open_at_times():
