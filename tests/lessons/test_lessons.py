@@ -209,7 +209,7 @@ def test_the_first_cell_finds_the_exercises_from_any_folder(tmp_path):
     said = [output for cell in notebook.cells for output in cell.outputs]
     assert [output.output_type for output in said] == ["stream", "stream"], said
     assert "There is no exercise 02.9. This lesson has 02.1" in said[0].text
-    assert said[1].text == "nothing.png: no such file\n"
+    assert said[1].text == "nothing.png: No such file or directory\n"
 
 
 def test_without_the_repository_the_first_cell_says_so_in_one_line(monkeypatch, tmp_path):
