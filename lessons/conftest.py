@@ -1,7 +1,8 @@
 """How lessons are tested: each in a kernel without a network, and in a hurry unless --full is given.
 
-In a hurry, a lesson trains for a twentieth of its minutes. Its networks then draw poorly, so a cell that
-claims what a trained network can do carries the tag `full`: it is run, but checked at full length only.
+In a hurry, a lesson trains for a twentieth of its minutes and draws few of its pictures. Its networks then
+draw poorly, so a cell that claims what a trained network can do carries the tag `full`: it is run, but checked
+at full length only.
 """
 
 import os
@@ -13,7 +14,7 @@ from nbval.plugin import NbCellError
 OFFLINE = Path(__file__).parent.parent / "tests" / "offline"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")]))
 
-HURRY = "20"  # what minutes() of minit2i.exercises divides by
+HURRY = "20"  # what minutes() and few() of exercises divide by
 # Too little training breaks a claim or leaves a list empty; these say that the package has changed
 NEVER_FORGIVEN = ("AttributeError", "ImportError", "ModuleNotFoundError", "TypeError")
 
