@@ -1,8 +1,8 @@
 """How lessons are tested: each in a kernel without a network, and in a hurry unless --full is given.
 
 In a hurry, a lesson trains for a twentieth of its minutes and draws few of its pictures. Its networks then
-draw poorly, so a cell that claims what a trained network can do carries the tag `full`: it is run, but checked
-at full length only.
+draw poorly, so a cell that claims what a trained network can do carries the tag `full`: it is run, but
+checked at full length only.
 """
 
 import os
