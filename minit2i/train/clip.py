@@ -137,11 +137,8 @@ def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int =
 
 def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
     """`count` scenes of the training split, in families: like the first but for one or two attributes, the
-    style and the place.
-
-    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of
-    hat, and does not. Within a family it has to.
-    """
+    style and the place. Among random scenes the animal and a colour tell most apart, so a CLIP never needs to
+    look at the kind of hat, and does not. Within a family it has to."""
     chosen: list[Scene] = []
     while len(chosen) < count:
         other = draw_scene(rng.randrange(2**32), 0, "train")

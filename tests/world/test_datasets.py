@@ -176,7 +176,9 @@ def test_a_new_set_is_one_entry_and_a_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(data, "SETS", {"dots": "round ones"})
     [found] = describe_sets()
     assert (found["pictures"], found["licences"]) == (1, ["CC0-1.0"])
-    assert load("dots").cast_column("image", HubImage())[0]["caption"] == "a red dot"
+    [row] = load("dots")
+    assert row["caption"] == "a red dot"
+    assert row["image"].getpixel((0, 0)) == (255, 0, 0)
 
 
 # ---- The hub ----
