@@ -121,13 +121,12 @@ def measure_wording(matcher: Matcher, half: str = "measure") -> dict:
     for i, row in enumerate(progress(read_wording(half), "reading prompts")):
         asked = {name: row[name] for name in ATTRIBUTES if row.get(name)}
         right += read_attributes(matcher, [row["prompt"]], asked, i)
-    whole, each = (
-        [all(found.values()) for found in right],
-        [pair for found in right for pair in found.items()],
-    )
-    counted = {"all that is said, prompt by prompt": whole, "each attribute": [answer for _, answer in each]}
-    counted |= {name: [answer for other, answer in each if other == name] for name in dict(each)}
-    return {name: share(answers) for name, answers in counted.items()}
+    each = {name: [found[name] for found in right if name in found] for name in ATTRIBUTES}
+    return {
+        "all that is said, prompt by prompt": share([all(found.values()) for found in right]),
+        "each attribute that is said": share(sum(each.values(), [])),
+        **{name: share(answers) for name, answers in each.items() if answers},
+    }
 
 
 def measure_noise_words(matcher: Matcher, scenes: list[Scene]) -> dict:
