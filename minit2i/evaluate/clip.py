@@ -6,7 +6,6 @@ linear layer each, the tower frozen. Shapes: N pictures, F features of each, K n
 
 import csv
 import random
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -30,8 +29,7 @@ from .metrics import retrieved_at_k
 from .report import Bench
 from .shares import OTHER_SEED, REAL_SEED, share
 
-PROBE_SCENES = 6_000  # that the probes learn from
-NEAR = 0.05  # of the frame
+PROBE_SCENES, NEAR = 6_000, 0.05  # what the probes learn from; how near is right, in widths of the frame
 
 
 def measure(bench: Bench) -> dict:
@@ -119,16 +117,16 @@ def measure_wording(matcher: Matcher, half: str = "measure") -> dict:
 
     The attributes of one prompt are not quite independent, so their interval is a little too narrow.
     """
-    whole, each, named = [], [], defaultdict(list)
+    right = []
     for i, row in enumerate(progress(read_wording(half), "reading prompts")):
         asked = {name: row[name] for name in ATTRIBUTES if row.get(name)}
-        [right] = read_attributes(matcher, [row["prompt"]], asked, i)
-        whole.append(all(right.values()))
-        each += right.values()
-        for name in right:
-            named[name].append(right[name])
-    counted = {"all that is said, prompt by prompt": whole, "each attribute that is said": each, **named}
-    return {name: share(right) for name, right in counted.items()}
+        right += read_attributes(matcher, [row["prompt"]], asked, i)
+    each = {name: [found[name] for found in right if name in found] for name in ATTRIBUTES}
+    return {
+        "all that is said, prompt by prompt": share([all(found.values()) for found in right]),
+        "each attribute that is said": share(sum(each.values(), [])),
+        **{name: share(answers) for name, answers in each.items() if answers},
+    }
 
 
 def measure_noise_words(matcher: Matcher, scenes: list[Scene]) -> dict:

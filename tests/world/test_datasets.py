@@ -37,7 +37,11 @@ def one_line(error: pytest.ExceptionInfo) -> str:
 
 def test_checksums_match_and_cover_every_data_file():
     listed = dict(line.split("  ")[::-1] for line in (DATA / "SHA256SUMS").read_text().splitlines())
-    stored = {p.relative_to(DATA).as_posix(): p for p in DATA.rglob("*") if p.suffix in (".parquet", ".json")}
+    stored = {
+        p.relative_to(DATA).as_posix(): p
+        for p in DATA.rglob("*")
+        if p.suffix in (".parquet", ".json", ".tsv")
+    }
     assert set(listed) == set(stored)
     for name, path in stored.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name], name
