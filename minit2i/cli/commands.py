@@ -5,7 +5,6 @@ First comes what they share, then the commands, in the order of `minit2i --help`
 """
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -14,21 +13,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as save_tensors
 
 from minit2i import viz
 from minit2i.autoencoder import false_colours
-from minit2i.checkpoint import NETWORKS, fingerprint, load_model, load_tokenizer
+from minit2i.checkpoint import NETWORKS, fingerprint, load_model, load_tokenizer, sha256
 from minit2i.clip import Matcher
 from minit2i.describe.chat import HELP, Chat, Turn, is_goodbye, plainly
 from minit2i.edit import any_size
 from minit2i.edit.compositing import SIDE, Letterbox
 from minit2i.edit.editor import Editor
+from minit2i.evaluate.report import as_markdown, as_text, evaluate
 from minit2i.images import FORMATS, MAX_PIXELS, as_rgb, open_image, read_image, save_image, to_pil, to_tensor
 from minit2i.sketch.sketcher import Sketcher, on_paper
 from minit2i.text2image import TextToImage
@@ -259,8 +257,8 @@ def run_upscale(args) -> None:
     if 16 * picture.width * picture.height > MAX_PIXELS:
         raise InputError(f"{args.image}: too large, at most {MAX_PIXELS / 16e6} megapixels can be enlarged")
     model = load_model("upscaler", args.weights)
-    x = to_tensor(picture).to(device_of(model))
-    save(to_pil(upscale(model, x, eight_bits=True, desc="enlarging"))[0], out)
+    large = upscale(model, to_tensor(picture).to(device_of(model)), eight_bits=True, desc="enlarging")
+    save(to_pil(large)[0], out)
 
 
 def run_denoise(args) -> None:
@@ -343,7 +341,7 @@ def run_classify(args) -> None:
 def run_search(args) -> None:
     if not words_of(args.query):
         raise InputError("nothing was asked: say in words what to look for")
-    out, matcher, cache = check_output(args.out), load_matcher(args), None
+    out, matcher = check_output(args.out), load_matcher(args)
     if args.dir:
         found = pictures_in(Path(args.dir), lambda picture: ImageOps.fit(picture, (128, 128)))
         names, pictures = list(found), list(found.values())
@@ -357,9 +355,9 @@ def run_search(args) -> None:
         columns = [rows[c] for c in ("name", "style") if c in rows.column_names] or [rows["caption"]]
         names = [", ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
         pictures = rows["image"]
-        cache = cache_file(args) if args.data in datasets.SETS else None
-    query = shorten(args.query, matcher.tokenizer)
-    hits = matcher.search(query, embedded_once(matcher, pictures, cache), args.k)
+    ours = not args.dir and args.data in datasets.SETS
+    embedded = embed_once(args, matcher, pictures) if ours else matcher.embed(pictures)
+    hits = matcher.search(shorten(args.query, matcher.tokenizer), embedded, args.k)
     rows = [{"name": names[i], "score": cosine} for i, cosine in hits]
     show(rows, args.json)
     captions = [f"{row['name']} {row['score']:.2f}" for row in rows]
@@ -367,30 +365,26 @@ def run_search(args) -> None:
     save(preview, out, silently=args.json)
 
 
-def embedded_once(matcher: Matcher, pictures: list[Image.Image], cache: Path | None) -> torch.Tensor:
-    """The embeddings of pictures, from the file of an earlier search or else by CLIP, and then kept there."""
-    with contextlib.suppress(OSError, SafetensorError, KeyError):  # not there, or damaged: make it anew
-        return load_file(cache)["embedded"]
-    embedded = matcher.embed(pictures).cpu()
-    if cache is not None:
-        with contextlib.suppress(OSError):  # no room for it: the next search takes as long, no more
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            write_file(cache, save_tensors({"embedded": embedded}))
-    return embedded
-
-
-def cache_file(args) -> Path:
-    """Where the embeddings of a set are kept: with other weights or other data, under another name."""
+def embed_once(args, matcher: Matcher, pictures: list[Image.Image]) -> torch.Tensor:
+    """Embeddings of a set, kept in a file: with other weights or other data, under another name."""
     state = fingerprint("clip", args.weights) + data_file("SHA256SUMS").read_text()
-    key = hashlib.sha256(state.encode()).hexdigest()[:16]
     folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(folder, "minit2i", f"{args.data}-{key}.safetensors")
+    path = Path(folder, "minit2i", f"{args.data}-{sha256(state)[:16]}.safetensors")
+    with contextlib.suppress(Exception):  # not there yet, or damaged: make it
+        return safetensors.torch.load_file(path)["embedded"]
+    embedded = matcher.embed(pictures).cpu()
+    with contextlib.suppress(OSError):  # no place for it: the next search takes as long, no more
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, safetensors.torch.save({"embedded": embedded}))
+    return embedded
 
 
 def run_train(args) -> None:
     out = Path(args.out or f"runs/{args.name}")
     if args.name == "tokenizer" and (args.minutes or args.steps or args.seed or args.resume):
         raise InputError("the tokenizer takes no --minutes, --steps, --seed or --resume: it counts pairs")
+    if args.resume and not (out / "checkpoint.pt").is_file():
+        raise InputError(f"nothing to resume: there is no {out / 'checkpoint.pt'}")
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / "preview.png")
     if args.name == "tokenizer":
@@ -407,10 +401,8 @@ def run_train(args) -> None:
 def run_evaluate(args) -> None:
     out = check_output(args.out)
     data_file("scenes")  # is there something to compare with?
-    from minit2i.evaluate.report import as_markdown, as_text, evaluate
-
     say(f"computing on {device().type} (--device chooses another)")
-    report = evaluate(args.weights, n=args.n, seed=args.seed, copies=out)
+    report = evaluate(args.weights, args.n, args.seed, copies=out)
     write = as_markdown if args.markdown else as_text
     print(json.dumps(report, indent=2) if args.json else write(report))
 
