@@ -100,7 +100,7 @@ def run(
         rows = [row for row in rows if int(row.split(",")[0]) <= training.step]
     out.mkdir(parents=True, exist_ok=True)
     for path in (find(other, folder) for other in needs):  # so that `out` is all that one has to name later
-        if path.parent != WEIGHTS and not (out / path.name).is_file():
+        if path.parent.resolve() != WEIGHTS and not (out / path.name).is_file():
             write_file(out / path.name, path.read_bytes())
 
     def keep() -> None:
