@@ -44,8 +44,7 @@ class Entry:
 
     def next_command(self, folder: str | Path) -> str:
         """What to do with the weights, once they are in this folder."""
-        out = f" --out {folder}" if self.use.startswith("train") else ""
-        return f"minit2i {self.use} --weights {folder}{out}"
+        return f"minit2i {self.use} --weights {folder}"
 
 
 CROWN = '"a cat wearing a red crown"'

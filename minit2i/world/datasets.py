@@ -12,7 +12,7 @@ import random
 from dataclasses import asdict
 from pathlib import Path
 
-from minit2i.images import decode_image, open_image
+from minit2i.images import open_image
 from minit2i.utils import InputError, data_file, need, progress, warn
 
 from .captions import request
@@ -141,7 +141,9 @@ def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: 
         try:
             if text in (None, "") or not (cell.get("bytes") or cell.get("path")):
                 raise InputError("it lacks a caption or a picture")
-            decode_image(cell["bytes"], "its picture") if cell.get("bytes") else open_image(cell["path"])
+            open_image(io.BytesIO(cell["bytes"]), "its picture") if cell.get("bytes") else open_image(
+                cell["path"]
+            )
             captions[i] = str(text)
         except InputError as error:
             faults.append(f"row {i}: {error}")
