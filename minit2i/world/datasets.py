@@ -141,9 +141,8 @@ def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: 
         try:
             if text in (None, "") or not (cell.get("bytes") or cell.get("path")):
                 raise InputError("it lacks a caption or a picture")
-            open_image(io.BytesIO(cell["bytes"]), "its picture") if cell.get("bytes") else open_image(
-                cell["path"]
-            )
+            file = io.BytesIO(cell["bytes"]) if cell.get("bytes") else cell["path"]
+            open_image(file, "its picture")
             captions[i] = str(text)
         except InputError as error:
             faults.append(f"row {i}: {error}")
