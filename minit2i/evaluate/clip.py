@@ -174,15 +174,15 @@ def measure_probes(matcher: Matcher, scenes: list[Scene]) -> dict:
     tower, known = matcher.model.image, [draw_scene(OTHER_SEED, i) for i in range(PROBE_SCENES)]
     on, pixels = device_of(tower), render_all(known + scenes)
     tokens = in_batches(lambda part: tower.tokens(to_float(part.to(on))).flatten(1).cpu(), pixels)
-    inputs = tokens.split([len(known), len(scenes)])
-    learnt, right = truth(known, ATTRIBUTES), truth(scenes, ATTRIBUTES)  # (N, attributes)
-    result = {}
-    for i, (name, values) in enumerate(ATTRIBUTES.items()):
-        found = linear_probe(inputs[0], torch.eye(len(values))[learnt[:, i]], inputs[1])
-        result[name] = share(found.argmax(1) == right[:, i])
-    where, mean = linear_probe(inputs[0], middles(known), inputs[1]), middles(known).mean(0)
-    for name, found in (("place", where), ("place, if always the mean", mean)):
-        result[name] = share((found - middles(scenes)).norm(dim=1) <= NEAR)
+    learnt, asked = tokens.split([len(known), len(scenes)])
+    answers = zip(truth(known, ATTRIBUTES).T, ATTRIBUTES.values(), strict=True)
+    targets = [*(torch.eye(len(values))[right] for right, values in answers), middles(known)]
+    read = linear_probe(learnt, torch.cat(targets, dim=1), asked)
+    *found, place = read.split([target.shape[1] for target in targets], dim=1)
+    pairs = zip(ATTRIBUTES, found, truth(scenes, ATTRIBUTES).T, strict=True)
+    result = {name: share(some.argmax(1) == right) for name, some, right in pairs}
+    for name, some in (("place", place), ("place, if always the mean", targets[-1].mean(0))):
+        result[name] = share((some - middles(scenes)).norm(dim=1) <= NEAR)
     return result
 
 
