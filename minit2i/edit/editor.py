@@ -105,8 +105,8 @@ class Editor:
             conditioning = {"inpaint_cond": inpaint_conditioning(t2i, pictures, masks)}
             drawn = self.inpainting.draw(prompts, conditioning=conditioning, **settings)
         else:
-            again = 4 if way == "repaint" else 0
-            drawn = t2i.draw(prompts, wrap_denoiser=keep_known(z, touched), resample=again, **settings)
+            resample = 4 if way == "repaint" else 0
+            drawn = t2i.draw(prompts, wrap_denoiser=keep_known(z, touched), resample=resample, **settings)
         return composite(pictures, match_colours(pictures, drawn, masks), masks)
 
     def _layouts(self, pictures: Tensor, prompts: list[str], settings: dict) -> Tensor:

@@ -235,7 +235,7 @@ def test_threads_get_the_pictures_that_they_get_one_after_the_other(editor, pict
         assert torch.equal(one, other)
 
 
-def test_a_callers_default_type_changes_nothing(editor, pictures, masks):
+def test_a_callers_default_type_and_device_change_nothing(editor, pictures, masks):
     new = others(editor, pictures)
 
     def drawn():
@@ -245,11 +245,13 @@ def test_a_callers_default_type_changes_nothing(editor, pictures, masks):
 
     as_usual = list(drawn())
     torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")  # has no numbers: whatever is made there cannot be drawn with
     try:
         for one, other in zip(as_usual, drawn(), strict=True):
             assert one.dtype == other.dtype and torch.equal(one, other)
     finally:
         torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
 
 
 def test_an_editor_takes_what_is_loaded_already(tiny_weights):
