@@ -142,7 +142,7 @@ def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: 
             if text in (None, "") or not (cell.get("bytes") or cell.get("path")):
                 raise InputError("it lacks a caption or a picture")
             file = io.BytesIO(cell["bytes"]) if cell.get("bytes") else cell["path"]
-            open_image(file, "its picture")
+            open_image(file, "its picture" if cell.get("bytes") else "")
             captions[i] = str(text)
         except InputError as error:
             faults.append(f"row {i}: {error}")
