@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    files = sorted(path for path in HERE.rglob("*") if path.suffix in (".parquet", ".json"))
+    files = sorted(path for path in HERE.rglob("*") if path.suffix in (".parquet", ".json", ".tsv"))
     sums = {
         path.relative_to(HERE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
     }

@@ -182,23 +182,6 @@ def contrastive_loss(scores: Tensor) -> Tensor:
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
 
 
-def many_right_loss(scores: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
-    """The same where a picture fits several texts and a text several pictures: each right pair should beat
-    all wrong ones of its row, and of its column; right ones do not compete with each other.
-
-    scores: (B, N). right, wrong: bool (B, N); what is neither is left alone. Returns a scalar.
-    With the diagonal right and all else wrong it is `contrastive_loss`. Source: Khosla et al. 2020 (many
-    right answers), Feeney & Hughes 2023 (they do not compete).
-    """
-    total = 0.0
-    for s, good, bad in ((scores, right, wrong), (scores.T, right.T, wrong.T)):  # rows, then columns
-        # L_ij = log(1 + sum over wrong k of e^(s_ik - s_ij)), the mean over the right j of each row i
-        rivals = s.masked_fill(~bad, -torch.inf).logsumexp(dim=1, keepdim=True)  # e^-inf adds nothing
-        losses = F.softplus(rivals - s).masked_fill(~good, 0).sum(1) / good.sum(1).clamp(min=1)
-        total = total + losses.sum() / good.any(1).sum() / 2
-    return total
-
-
 # ---- The trained CLIP put to use ----
 
 

@@ -1,6 +1,6 @@
 """Words steer the samplers: guidance changes the denoiser's prediction, so it fits every sampler.
 
-Papers: Ho & Salimans 2022 (classifier-free guidance), Dhariwal & Nichol 2021 (guidance by a gradient).
+Paper: Ho & Salimans 2022 (classifier-free guidance).
 
 Shapes: B batch, C channels, H W height, width.
 """
@@ -24,20 +24,16 @@ def guided(
     clamp: bool = True,
     **conditioning: Tensor | Callable,
 ) -> Denoise:
-    """Classifier-free guidance: go further in the direction in which the words change the model's prediction.
+    """Classifier-free guidance: go further in the direction in which the words change the prediction.
 
     cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
-    conditional (one forward pass each), above 1 exaggerated. clamp: keep x_0_hat in [-1, 1].
-    conditioning: what the model is given with the words and without.
-    Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
+    conditional (one forward pass each), above 1 exaggerated (Ho & Salimans 2022, eq. 6, s = 1 + w). clamp:
+    keep x_0_hat in [-1, 1]. conditioning: what the model is given with the words and without.
     """
     if guidance_scale in (0, 1):
         return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp, **conditioning)
     text = Text(*(torch.cat(pair) for pair in zip(uncond, cond, strict=True)))  # a batch of 2B
-    twice = {
-        name: torch.cat([value, value]) if isinstance(value, Tensor) else value
-        for name, value in conditioning.items()
-    }
+    twice = {k: torch.cat([v, v]) if isinstance(v, Tensor) else v for k, v in conditioning.items()}
     denoise_both = denoiser_of(model, schedule, text, clamp=False, **twice)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
@@ -49,26 +45,3 @@ def guided(
         return x_0_hat.clamp(-1, 1) if clamp else x_0_hat
 
     return denoise
-
-
-def clip_guided(
-    denoise: Denoise, score: Callable[[Tensor], Tensor], scale: float, schedule: Schedule, clamp: bool = True
-) -> Denoise:
-    """CLIP guidance: move the prediction of a denoiser that knows no words to where `score` likes it better.
-
-    score: x_0_hat (B, C, H, W) -> (B,), differentiable, such as CLIP's match with a caption. Make `denoise`
-    with clamp=False: a clamped prediction has no gradient. Source: Dhariwal & Nichol 2021, equation 14.
-    """
-
-    def steered(x_t: Tensor, t: Tensor) -> Tensor:
-        with torch.enable_grad():
-            x_t = x_t.detach().requires_grad_()
-            x_0_hat = denoise(x_t, t)
-            gradient = torch.autograd.grad(score(x_0_hat).sum(), x_t)[0]
-        alpha_bar = schedule.alpha_bar.to(t.device)[t][:, None, None, None]
-        # eps_hat = eps - scale sqrt(1 - alpha_bar_t) gradient (equation 14), and
-        # x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t), so x_0_hat moves the other way
-        x_0_hat = x_0_hat.detach() + scale * (1 - alpha_bar) / alpha_bar.sqrt() * gradient
-        return x_0_hat.clamp(-1, 1) if clamp else x_0_hat
-
-    return steered

@@ -192,30 +192,6 @@ def sample(denoise: Denoise, shape: tuple[int, int, int, int], schedule: Schedul
     return x_0
 
 
-@torch.no_grad()
-def invert(denoise: Denoise, x_0: Tensor, schedule: Schedule, steps: int = 25, rounds: int = 3) -> Tensor:
-    """Find the noise from which "ddim" with as many steps draws this picture: walk its steps backwards.
-
-    x_0: (B, C, H, W). rounds: a step needs the prediction at the noisier x_t, not known yet: x_prev is
-    taken for it in the first round, and what came out of the round before in each further one.
-    Returns x_T, shaped as x_0. Raises ValueError as `timesteps`.
-    Sources: Song et al. 2021, section 4.3; Pan et al. 2023 (the rounds).
-    """
-    x_prev, alpha_bar_prev = x_0, 1.0
-    for t in reversed(timesteps(schedule.T, steps)):
-        alpha_bar, x_t = schedule.alpha_bar[t].item(), x_prev
-        for _ in range(rounds):
-            x_0_hat = denoise(x_t, torch.full(x_0.shape[:1], t, device=x_0.device))
-            eps_hat = (x_t - math.sqrt(alpha_bar) * x_0_hat) / math.sqrt(1 - alpha_bar)
-            # x_t = sqrt(a / a_prev) x_prev + (sqrt(1 - a) - sqrt(a (1 - a_prev) / a_prev)) eps, a = alpha_bar
-            # (eq. 13, solved for the noisier of the two)
-            ratio = alpha_bar / alpha_bar_prev
-            kept = math.sqrt(1 - alpha_bar) - math.sqrt(ratio * (1 - alpha_bar_prev))
-            x_t = math.sqrt(ratio) * x_prev + kept * eps_hat
-        x_prev, alpha_bar_prev = x_t, alpha_bar
-    return x_prev
-
-
 def denoiser_of(
     model: nn.Module, schedule: Schedule, text: Text | None = None, clamp: bool = True, **conditioning
 ) -> Denoise:

@@ -80,17 +80,13 @@ class TextToImage:
 
     # ---- Words ----
 
-    def unknown_words(self, prompt: str) -> dict[str, list[str]]:
-        """The words of a prompt that training never saw, each with known ones to say instead (maybe none)."""
-        words = [word for word in dict.fromkeys(words_of(prompt)) if word.isalnum()]
-        known, suggest = set(self.card.get("words", words)), self._from_world("suggest_words")
-        return {word: suggest(prompt, word) if suggest else [] for word in words if word not in known}
-
     def warn_of_unknown_words(self, prompts: list[str]) -> None:
-        """A warning for each word of the prompts that training never saw."""
+        """A warning for each word of the prompts that training never saw, with known ones to say instead."""
+        suggest = self._from_world("suggest_words")
         for prompt in dict.fromkeys(prompts):
-            for word, near in self.unknown_words(prompt).items():
-                hint = f"; known are: {', '.join(near)}" if near else ""
+            words = [word for word in dict.fromkeys(words_of(prompt)) if word.isalnum()]
+            for word in sorted(set(words) - set(self.card.get("words", words))):
+                hint = f"; known are: {', '.join(suggest(prompt, word))}" if suggest else ""
                 warn(f"the word {word!r} never occurred in training{hint}")
 
     @torch.no_grad()
@@ -99,8 +95,8 @@ class TextToImage:
         return self.clip.text(self.tokenizer(captions).to(device_of(self.clip)))
 
     def layouts(self, prompts: list[str], seed: int, style: str | None = None, first: int = 0) -> Tensor:
-        """Style, place and size, (B, layout), as caller or prompt say, else by chance; first: as in
-        `SamplerSettings`. Raises InputError for another style, or a denoiser without layouts."""
+        """Style, place and size, (B, layout), as caller or prompt say, else by chance. Raises InputError for
+        another style, or a denoiser without layouts."""
         random_layouts = self._from_world("random_layouts")
         if random_layouts is None:
             raise InputError("this denoiser knows no layouts and no styles")

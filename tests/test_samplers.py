@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from minit2i.clip import Text
-from minit2i.guidance import clip_guided, guided
+from minit2i.guidance import guided
 from minit2i.samplers import SAMPLERS, ddim, ddpm, denoiser_of, dpm_solver, sample, timesteps, trajectory
 from minit2i.schedule import PREDICTIONS, Schedule
 
@@ -267,40 +267,6 @@ def test_a_model_without_words_samples(kind):
     assert_close(x_0_hat, schedule.to_x_0(kind, Wordy(kind)(x_t, t, None), x_t, t))
     x_0 = sample(denoiser_of(Wordy(kind), schedule), (2, 1, 4, 4), schedule, steps=5)
     assert x_0.shape == (2, 1, 4, 4) and x_0.isfinite().all() and x_0.abs().max() <= 1
-
-
-def test_clip_guidance_moves_eps_by_the_formula():
-    # the gradient by hand: score = a . x_0_hat with x_0_hat = tanh(x_t) has d score / d x_t = a (1 - tanh^2)
-    schedule, a = Schedule.cosine(), noise(2, 4, 4, seed=5)
-    x_t, t = noise(3, 2, 4, 4), torch.tensor([10, 500, 900])
-    with torch.no_grad():
-        x_0_hat = clip_guided(
-            lambda x_t, t: x_t.tanh(), lambda x_0: (a * x_0).sum((1, 2, 3)), 0.7, schedule, clamp=False
-        )(x_t, t)
-    gradient = a * (1 - x_t.tanh().square())
-    alpha_bar = schedule.alpha_bar[t][:, None, None, None]
-    eps = eps_of(schedule, x_t.tanh(), x_t, t)
-    expected = schedule.to_x_0("eps", eps - 0.7 * (1 - alpha_bar).sqrt() * gradient, x_t, t)
-    assert_close(x_0_hat, expected, rtol=1e-4, atol=1e-4)
-    assert not x_0_hat.requires_grad
-
-
-@every_sampler
-def test_clip_guidance_leads_to_what_scores_higher(sampler):
-    schedule, members = Schedule.cosine(), small_set()
-    denoise, wanted = ideal(schedule, members), members[3]
-
-    def score(x_0: Tensor) -> Tensor:
-        return -(x_0 - wanted).square().sum((1, 2, 3))
-
-    def mean_score(scale: float) -> Tensor:
-        steered = clip_guided(denoise, score, scale, schedule)
-        return score(sample(steered, (16, 3, 4, 4), schedule, sampler=sampler, steps=25)).mean()
-
-    plain = score(sample(denoise, (16, 3, 4, 4), schedule, sampler=sampler, steps=25)).mean()
-    assert_close(mean_score(0.0), plain, rtol=1e-3, atol=1e-3)
-    assert mean_score(0.05) > plain + 5
-    assert mean_score(0.3) > mean_score(0.05) + 5
 
 
 # --- step by step beside diffusers ---

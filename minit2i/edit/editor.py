@@ -9,6 +9,7 @@ Shapes: B small pictures (B, 3, S, S) in [-1, 1], S = 64; masks (B, 1, S, S), 1 
 channels and side of latents.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minit2i.checkpoint import load_beside_denoiser
-from minit2i.samplers import Denoise, denoiser_of, invert
+from minit2i.samplers import Denoise, denoiser_of, timesteps
+from minit2i.schedule import Schedule
 from minit2i.text2image import TextToImage
 from minit2i.unet import UNet
 from minit2i.utils import WEIGHTS, InputError
@@ -168,7 +170,7 @@ class Editor:
         cond, _ = t2i.encode(before + [""] * B).chunk()
         clamp, first = t2i.autoencoder is None, layout[:B].to(z.device)
         denoise = denoiser_of(t2i.denoiser, t2i.schedule, cond, clamp, layout=first)
-        noise = invert(denoise, z, t2i.schedule, steps, rounds=1)
+        noise = invert(denoise, z, t2i.schedule, steps)
         noise = noise / noise.std(dim=(1, 2, 3), keepdim=True)  # a strange picture's comes out too strong
         exchange = PromptToPrompt(t2i.tokenizer, before, after, until=round((1 - kept) * t2i.schedule.T))
         store = AttentionStore(2 * B)
@@ -199,6 +201,26 @@ def keep_known(known: Tensor, masks: Tensor) -> Callable[[Denoise], Denoise]:
     With samplers that draw no new noise, x_t there is then the known part with the noise it had at first.
     """
     return lambda denoise: lambda x_t, t: torch.where(masks > 0, denoise(x_t, t), known)
+
+
+@torch.no_grad()
+def invert(denoise: Denoise, x_0: Tensor, schedule: Schedule, steps: int) -> Tensor:
+    """The noise from which "ddim" with as many steps draws nearly this picture: its steps, backwards.
+
+    x_0: (B, C, H, W). A step needs the prediction at the noisier x_t, not known yet: x_prev is taken for it.
+    Returns x_T, shaped as x_0. Source: Song et al. 2021, section 4.3.
+    """
+    x, alpha_bar_prev = x_0, 1.0
+    for t in reversed(timesteps(schedule.T, steps)):
+        alpha_bar = schedule.alpha_bar[t].item()
+        x_0_hat = denoise(x, torch.full(x_0.shape[:1], t, device=x_0.device))
+        eps_hat = (x - math.sqrt(alpha_bar) * x_0_hat) / math.sqrt(1 - alpha_bar)
+        # x_t = sqrt(a / a_prev) x_prev + (sqrt(1 - a) - sqrt(a (1 - a_prev) / a_prev)) eps, a = alpha_bar
+        # (eq. 13, solved for the noisier of the two)
+        ratio = alpha_bar / alpha_bar_prev
+        kept = math.sqrt(1 - alpha_bar) - math.sqrt(ratio * (1 - alpha_bar_prev))
+        x, alpha_bar_prev = math.sqrt(ratio) * x + kept * eps_hat, alpha_bar
+    return x
 
 
 def inpaint_conditioning(t2i: TextToImage, pictures: Tensor, masks: Tensor) -> Tensor:

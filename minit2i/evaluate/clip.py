@@ -6,43 +6,46 @@ linear layer each, the tower frozen. Shapes: N pictures, F features of each, K n
 
 import csv
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
 
 from minit2i.checkpoint import load_model, load_tokenizer
-from minit2i.clip import ImageTower, Matcher
+from minit2i.clip import Matcher
 from minit2i.images import to_float
 from minit2i.schedule import Schedule
 from minit2i.utils import data_file, device_of, in_batches, progress
-from minit2i.world.batches import emoji_pictures, normal_noise, render_all, scene_pictures
+from minit2i.world.batches import emoji_pictures, normal_noise, render_all
 from minit2i.world.captions import full_caption, short_caption, with_article
 from minit2i.world.datasets import load
 from minit2i.world.noise_words import meaningless_words, with_words
 from minit2i.world.render import layout, render
 from minit2i.world.scenes import ANIMALS, ATTRIBUTES, STYLES, Scene, draw_scene
 
-from .metrics import retrieval_at_k
+from .judge import truth
+from .metrics import retrieved_at_k
 from .report import Bench
-from .shares import OTHER_SEED, REAL_SEED, number, share
+from .shares import OTHER_SEED, REAL_SEED, share
 
-PROBE_SCENES = 6_000  # that the probes learn from
-NEAR = 0.05  # of the frame
+PROBE_SCENES, NEAR = 6_000, 0.05  # what the probes learn from; how near is right, in widths of the frame
 
 
 def measure(bench: Bench) -> dict:
     """Swapped captions, naming and probes on n held-out scenes; what people type; all emoji by name."""
     matcher = Matcher(load_model("clip", bench.folder), load_tokenizer(bench.folder))
-    pixels, scenes = scene_pictures("held_out", bench.n, 64, seed=REAL_SEED)
+    scenes = [draw_scene(REAL_SEED, i, "held_out") for i in range(bench.n)]
+    styles = {split: dict.fromkeys(load("emoji", split)["style"]) for split in ("test", "train")}
+    never, known = ({s: retrieval(matcher, s, split) for s in some} for split, some in styles.items())
     return {
-        "the right caption against one with": measure_swaps(matcher, pixels, scenes),
-        "naming one animal of 20": measure_naming(matcher, pixels, scenes),
+        "the right caption against one with": measure_swaps(matcher, scenes),
+        "naming one animal of 20": measure_naming(matcher, scenes),
         "what people type": measure_wording(matcher),
-        "each attribute of a caption": measure_noise_words(matcher, max(1, bench.n // 10)),
-        "an emoji by its name, style never seen": measure_emoji(matcher, "test"),
-        "an emoji by its name, style of its training": measure_emoji(matcher, "train"),
-        "read by a linear layer": measure_probes(matcher.model.image, pixels, scenes),
+        "each attribute of a caption": measure_noise_words(matcher, scenes[: max(1, bench.n // 10)]),
+        "an emoji by its name, style never seen": never,
+        "an emoji by its name, style of its training": known,
+        "read by a linear layer": measure_probes(matcher, scenes),
     }
 
 
@@ -52,79 +55,54 @@ def embed(matcher: Matcher, pictures: Tensor) -> Tensor:
     return in_batches(lambda part: matcher.model.embed_pictures(part.to(device_of(matcher.model))), pictures)
 
 
-# ---- Scenes: pixels are uint8 (N, 3, H, W), scenes what they show ----
+def measure_swaps(matcher: Matcher, scenes: list[Scene]) -> dict:
+    """Does each scene fit its own caption better than one in which a single attribute is another?
 
-
-def measure_swaps(matcher: Matcher, pixels: Tensor, scenes: list[Scene]) -> dict:
-    """Does each picture fit its own caption better than one in which a single attribute is another?
-
-    All scenes have hats. For the last figure every second one is drawn without.
+    scenes: all with hats; for the last figure every second one is drawn without.
     """
 
-    def no_glasses(scene: Scene) -> str:  # the full caption, which also says so if there are none
-        text = f"{short_caption(scene)} and no glasses on {with_article(scene.background)} background"
-        return text if scene.eyewear == "none" else full_caption(scene)
+    def say_all(scene: Scene) -> str:  # the full caption, which also says so if there are no glasses
+        bare = f"{short_caption(scene)} and no glasses on {with_article(scene.background)} background"
+        return bare if scene.eyewear == "none" else full_caption(scene)
 
-    def other(scene: Scene, name: str, i: int) -> Scene:  # with another value, each in turn
-        own = (getattr(scene, name), None if name == "eyewear" else "none")
-        values = [value for value in ATTRIBUTES[name] if value not in own]
-        return replace(scene, **{name: values[i % len(values)]})
-
-    def prefers_own(pictures: Tensor, own: list[Scene], others: list[Scene], say=full_caption) -> dict:
-        own_fit, fit = ((pictures * matcher.embed_texts([*map(say, some)])).sum(1) for some in (own, others))
+    def prefer_own(own: list[Scene], others: list[Scene], say: Callable[[Scene], str] = full_caption) -> dict:
+        pictures, texts = embed(matcher, to_float(render_all(own))), ([*map(say, own)], [*map(say, others)])
+        own_fit, fit = ((pictures * matcher.embed_texts(some)).sum(1) for some in texts)
         return share(own_fit > fit)
 
-    pictures, result = embed(matcher, to_float(pixels)), {}
+    result = {}
     for name in ("animal", "headwear", "colour", "eyewear", "background"):
-        others = [other(scene, name, i) for i, scene in enumerate(scenes)]
-        say = no_glasses if name == "eyewear" else full_caption
-        result[f"another {name}"] = prefers_own(pictures, scenes, others, say)
+        values = [value for value in ATTRIBUTES[name] if value != "none" or name == "eyewear"]
+        rest = [[value for value in values if value != getattr(scene, name)] for scene in scenes]
+        others = [replace(s, **{name: rest[i][i % len(rest[i])]}) for i, s in enumerate(scenes)]  # in turn
+        result[f"another {name}"] = prefer_own(scenes, others, say_all if name == "eyewear" else full_caption)
     pairs = [[scene, replace(scene, headwear="none", colour="none")] for scene in scenes]
     own, others = ([pair[(i + k) % 2] for i, pair in enumerate(pairs)] for k in (1, 0))
-    pictures = embed(matcher, to_float(render_all(own)))
-    return result | {"the hat taken off or put on": prefers_own(pictures, own, others)}
+    return result | {"the hat taken off or put on": prefer_own(own, others)}
 
 
-def measure_naming(matcher: Matcher, pixels: Tensor, scenes: list[Scene]) -> dict:
+def measure_naming(matcher: Matcher, scenes: list[Scene]) -> dict:
     """Which of the 20 animals is it? Asked of the pictures and of their noised versions."""
     names = matcher.embed_texts([with_article(animal) for animal in ANIMALS])
     right = torch.tensor([ANIMALS.index(scene.animal) for scene in scenes])
-    schedule, generator, x = Schedule.cosine(), Generator().manual_seed(REAL_SEED), to_float(pixels)
-    shown = {"as it is": x}
-    for label, t in (
-        ("a quarter of the way to noise", schedule.T // 4),
-        ("half of the way", schedule.T // 2),
-    ):
-        eps = normal_noise(*x.shape, generator=generator, device=x.device)
-        shown[label] = schedule.add_noise(x, eps, torch.full((len(x),), t))
-    return {
-        label: share((embed(matcher, x) @ names.T).argmax(1).cpu() == right) for label, x in shown.items()
-    }
-
-
-# ---- Emoji ----
-
-
-def measure_emoji(matcher: Matcher, split: str) -> dict:
-    """Retrieval in each style of a split of the emoji; no training sees the one of "test"."""
-    result = {}
-    for style in dict.fromkeys(load("emoji", split)["style"]):
-        found = retrieval(matcher, style, split)
-        for label, k in (("first", 1), ("among the first ten", 10)):
-            result[f"{style}, {label}"] = number(100 * found[f"r_at_{k}"], found["n"], "%")
+    schedule, generator, result = Schedule.cosine(), Generator().manual_seed(REAL_SEED), {}
+    x_0 = x = to_float(render_all(scenes))
+    for label, part in {"as it is": 0, "a quarter of the way to noise": 0.25, "half of the way": 0.5}.items():
+        if part:
+            eps = normal_noise(*x_0.shape, generator=generator, device=x_0.device)
+            x = schedule.add_noise(x_0, eps, torch.full((len(x_0),), int(part * schedule.T)))
+        result[label] = share((embed(matcher, x) @ names.T).argmax(1).cpu() == right)
     return result
 
 
 def retrieval(matcher: Matcher, style: str, split: str = "train") -> dict:
-    """Text to picture over all emoji of one style, on white: is the right one first, or in the first ten?"""
+    """Text to picture over all emoji of one style of a split, on white: is the right one among the first?"""
     pixels, entries = emoji_pictures(64, (style,), split)
     pictures = embed(matcher, to_float(pixels[:, :3] + (255 - pixels[:, 3:])))  # premultiplied colours
     queries = matcher.embed_texts([entry["name"] for entry in entries])
     similarity, answer = (queries @ pictures.T).cpu(), torch.arange(len(entries))
-    return {f"r_at_{k}": retrieval_at_k(similarity, answer, k) for k in (1, 10)} | {"n": len(entries)}
-
-
-# ---- Texts, read against rendered scenes ----
+    ranks = {"first": 1, "among the first ten": 10}
+    return {label: share(retrieved_at_k(similarity, answer, k)) for label, k in ranks.items()}
 
 
 def read_wording(half: str) -> list[dict[str, str]]:
@@ -139,49 +117,45 @@ def measure_wording(matcher: Matcher, half: str = "measure") -> dict:
 
     The attributes of one prompt are not quite independent, so their interval is a little too narrow.
     """
-    whole, each, named = [], [], {}
+    right = []
     for i, row in enumerate(progress(read_wording(half), "reading prompts")):
         asked = {name: row[name] for name in ATTRIBUTES if row.get(name)}
-        [right] = read_attributes(matcher, [row["prompt"]], asked, i)
-        whole.append(all(right.values()))
-        each += right.values()
-        for name, is_right in right.items():
-            named.setdefault(name, []).append(is_right)
-    counted = {"all that is said, prompt by prompt": whole, "each attribute that is said": each, **named}
-    return {name: share(right) for name, right in counted.items()}
+        right += read_attributes(matcher, [row["prompt"]], asked, i)
+    each = {name: [found[name] for found in right if name in found] for name in ATTRIBUTES}
+    return {
+        "all that is said, prompt by prompt": share([all(found.values()) for found in right]),
+        "each attribute that is said": share(sum(each.values(), [])),
+        **{name: share(answers) for name, answers in each.items() if answers},
+    }
 
 
-def measure_noise_words(matcher: Matcher, n: int) -> dict:
-    """The same for full captions of n held-out scenes: plain, and with one to three words in them that mean
-    nothing and that no training throws in."""
+def measure_noise_words(matcher: Matcher, scenes: list[Scene]) -> dict:
+    """The same for full captions: plain, and with one to three words in them that mean nothing and that no
+    training throws in."""
     rng, words = random.Random(OTHER_SEED), meaningless_words(seen=False)
-    plain, noisy = [], []
-    for i in progress(range(n), "reading captions"):
-        scene = draw_scene(REAL_SEED, i, "held_out")
-        names, text = ("animal", "headwear", "colour", "background", "eyewear"), full_caption(scene)
+    plain, noisy, names = [], [], ("animal", "headwear", "colour", "background", "eyewear")
+    for i, scene in enumerate(progress(scenes, "reading captions")):
         asked = {name: getattr(scene, name) for name in names if getattr(scene, name) != "none"}
+        text = full_caption(scene)
         texts = [text, with_words(text, rng.sample(words, rng.randint(1, 3)), rng)]
         for answers, right in zip((plain, noisy), read_attributes(matcher, texts, asked, i), strict=True):
             answers += right.values()
     return {"plain": share(plain), "with one to three words in it that mean nothing": share(noisy)}
 
 
-def read_attributes(
-    matcher: Matcher, texts: list[str], asked: dict[str, str], i: int
-) -> list[dict[str, bool]]:
-    """For each text and each attribute that is asked for: do pictures of its value fit the text best?
+def read_attributes(matcher: Matcher, texts: list[str], asked: dict[str, str], i: int) -> list[dict]:
+    """For each text and each attribute that is asked for, True if pictures of its value fit the text best.
 
     All else in the pictures is as asked, or drawn at random where it was left open. There are three pictures
     of each value, one in each style, and the mean of their cosines decides. i: which random draw.
     """
-    right: list[dict[str, bool]] = [{} for _ in texts]
-    embedded = matcher.embed_texts(texts)
 
     def shown(scene: Scene, **values: str) -> Scene:  # with a colour if it has a hat, and only then
         scene = replace(scene, **values)
         colour = "red" if scene.colour == "none" else scene.colour
         return replace(scene, colour="none" if scene.headwear == "none" else colour)
 
+    embedded, right = matcher.embed_texts(texts), [{} for _ in texts]
     draws = [draw_scene(OTHER_SEED, 3 * i + k, "held_out") for k in range(len(STYLES))]
     bases = [shown(scene, **asked, style=style) for scene, style in zip(draws, STYLES, strict=True)]
     for name, value in asked.items():
@@ -193,31 +167,22 @@ def read_attributes(
     return right
 
 
-# ---- Probes ----
-
-
-def measure_probes(tower: ImageTower, pixels: Tensor, scenes: list[Scene]) -> dict:
+@torch.no_grad()
+def measure_probes(matcher: Matcher, scenes: list[Scene]) -> dict:
     """Learn from scenes of the training split to read each attribute, and the middle of the head to within
     NEAR, off the tokens of a picture, all side by side; then read these."""
-    lessons, seen = scene_pictures("train", PROBE_SCENES, 64, seed=OTHER_SEED)
-
-    @torch.no_grad()
-    def tokens(part: Tensor) -> Tensor:
-        return tower.tokens(to_float(part.to(device_of(tower)))).flatten(1).cpu()
-
-    known, asked, result = in_batches(tokens, lessons), in_batches(tokens, pixels), {}
-    for name, values in ATTRIBUTES.items():
-        learnt, right = (
-            torch.tensor([values.index(getattr(s, name)) for s in some]) for some in (seen, scenes)
-        )
-        found = linear_probe(known, torch.eye(len(values))[learnt], asked)
-        result[name] = share(found.argmax(1) == right)
-    learnt, right = middles(seen), middles(scenes)
-    for name, found in (
-        ("place", linear_probe(known, learnt, asked)),
-        ("place, if always the mean", learnt.mean(0)),
-    ):
-        result[name] = share((found - right).norm(dim=1) <= NEAR)
+    tower, known = matcher.model.image, [draw_scene(OTHER_SEED, i) for i in range(PROBE_SCENES)]
+    on, pixels = device_of(tower), render_all(known + scenes)
+    tokens = in_batches(lambda part: tower.tokens(to_float(part.to(on))).flatten(1).cpu(), pixels)
+    inputs = tokens.split([len(known), len(scenes)])
+    learnt, right = truth(known, ATTRIBUTES), truth(scenes, ATTRIBUTES)  # (N, attributes)
+    result = {}
+    for i, (name, values) in enumerate(ATTRIBUTES.items()):
+        found = linear_probe(inputs[0], torch.eye(len(values))[learnt[:, i]], inputs[1])
+        result[name] = share(found.argmax(1) == right[:, i])
+    where, mean = linear_probe(inputs[0], middles(known), inputs[1]), middles(known).mean(0)
+    for name, found in (("place", where), ("place, if always the mean", mean)):
+        result[name] = share((found - middles(scenes)).norm(dim=1) <= NEAR)
     return result
 
 

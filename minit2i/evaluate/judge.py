@@ -1,11 +1,9 @@
 """An independent eye: a classifier that says what a scene shows, and whether it is a picture at all.
 
-The judge never sees a generated picture before it is asked about one, and nothing is trained, steered or
-chosen by it. It is trained on all combinations, seen and held out, so that a rare one is not held against the
-picture. One more answer, "broken", catches what is no picture: without it, a classifier names a cat in any
-orange cloud. Architecture: a small residual network (He et al. 2016).
-
-Shapes: B pictures, C channels, D features.
+It never sees a generated picture before it is asked about one, and nothing is trained, steered or chosen by
+it. It is trained on all combinations, so that a rare one is not held against a picture. One more answer,
+"broken", catches what is no picture: without it, a classifier names a cat in any orange cloud.
+Architecture: a small residual network (He et al. 2016). Shapes: B pictures, C channels, D features.
 """
 
 from dataclasses import dataclass
@@ -65,17 +63,16 @@ def features(model: Judge, pictures: Tensor) -> Tensor:
 @torch.no_grad()
 def answers(model: Judge, pictures: Tensor) -> Tensor:
     """The likeliest answer to each question, (B, C, H, W) in [-1, 1] -> (B, questions) int64 on the CPU."""
-
-    def answer(part: Tensor) -> Tensor:
-        return torch.stack([logit.argmax(1) for logit in model(part.to(device_of(model)))], dim=1)
-
-    return in_batches(answer, pictures).cpu()
+    on = device_of(model)
+    return in_batches(lambda x: torch.stack([y.argmax(1) for y in model(x.to(on))], dim=1).cpu(), pictures)
 
 
-def truth(scenes: list[Scene]) -> Tensor:
+def truth(scenes: list[Scene], questions: dict[str, tuple[str, ...]] = QUESTIONS) -> Tensor:
     """The right answers for intact scenes: (B, questions) int64."""
-    rows = [[QUESTIONS[name].index(getattr(scene, name, "intact")) for name in QUESTIONS] for scene in scenes]
-    return torch.tensor(rows)
+    items = questions.items()
+    return torch.tensor(
+        [[values.index(getattr(s, name, "intact")) for name, values in items] for s in scenes]
+    )
 
 
 def verdicts(model: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, Tensor]:

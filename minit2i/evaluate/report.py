@@ -1,8 +1,7 @@
 """Every number that this project claims, measured in one go: `minit2i evaluate`.
 
-The registry names for each network the function that measures it, so a chapter brings its own figures. They
-come back as nested dicts: words on the way, and at the end a `share` or a `number`. Nothing here is used to
-train, to tune or to choose.
+The registry names for each network the function that measures it, so a chapter brings its own figures: nested
+dicts, with a `share` or a `number` at the end. Nothing here is used to train, to tune or to choose.
 """
 
 from collections.abc import Iterator
@@ -19,24 +18,18 @@ from minit2i.utils import WEIGHTS, InputError, resolve
 
 from .judge import Judge
 
-Row = tuple[str, str, str, str]  # what, value, 95 % interval, n
-
 
 @dataclass
 class Bench:
     """The weights to measure, how many pictures to use, and a seed. What many measures need is loaded once.
 
-    pictures: what a measure leaves to look at, by name. Raises InputError if n is less than 2.
+    n: at least 2. pictures: what a measure leaves to look at, by name.
     """
 
     folder: str | Path = WEIGHTS
     n: int = 2000
     seed: int = 0
     pictures: dict[str, Image.Image] = field(default_factory=dict)
-
-    def __post_init__(self):
-        if self.n < 2:
-            raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {self.n}")
 
     @cached_property
     def t2i(self) -> TextToImage:
@@ -55,6 +48,8 @@ def evaluate(
     copies: a file for the picture that shows whether drawings are copies of training pictures.
     Raises InputError if weights are missing or n is less than 2.
     """
+    if n < 2:
+        raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
     bench = Bench(folder, n, seed)
     measures = {name: resolve(entry.measure) for name, entry in NETWORKS.items() if entry.measure}
     report = {"n": n, "seed": seed, **{name: measure(bench) for name, measure in measures.items()}}
@@ -67,31 +62,27 @@ def as_text(report: dict) -> str:
     """A report as a page for the terminal."""
     lines = [f"n = {report['n']:,}, seed {report['seed']}"]
     for title, rows in tables(report):
-        lines += ["", title, *("  {:88} {:>12}  {:14} {:>6}".format(*row) for row in rows)]
+        width = max(len(row[0]) for row in rows)
+        lines += ["", title, *(f"  {row[0]:{width}} {row[1]:>12}  {row[2]:14} {row[3]:>6}" for row in rows)]
     return "\n".join(lines)
 
 
 def as_markdown(report: dict) -> str:
     """A report as docs/results.md."""
-    head = ["", "| what | value | 95 % interval | n |", "|---|---|---|---|"]
-    lines = [
-        "# Results",
-        "",
-        f"`minit2i evaluate -n {report['n']} --seed {report['seed']} --markdown` prints this.",
-    ]
+    lines = ["# Results", "", f"`minit2i evaluate -n {report['n']} --seed {report['seed']} --markdown`"]
     for title, rows in tables(report):
-        lines += ["", f"## {title}", *head, *(f"| {' | '.join(row)} |" for row in rows)]
+        lines += ["", f"## {title}", "", "| what | value | 95 % interval | n |", "|---|---|---|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join(lines)
 
 
-def tables(report: dict) -> Iterator[tuple[str, list[Row]]]:
-    """For each network that was measured, a title and the rows of its table."""
-    for name, entry in NETWORKS.items():
-        if name in report:
-            yield f"{name}: {entry.about}", list(rows_of(report[name]))
+def tables(report: dict) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """For each network that was measured, a title and the rows of its table: what, value, interval, n."""
+    measured = {name: entry.about for name, entry in NETWORKS.items() if name in report}
+    return [(f"{name}: {about}", list(rows_of(report[name]))) for name, about in measured.items()]
 
 
-def rows_of(figures: dict, words: str = "") -> Iterator[Row]:
+def rows_of(figures: dict, words: str = "") -> Iterator[tuple[str, ...]]:
     """A row for each share and each number of a nested dict; `words` were on the way to it."""
     for word, leaf in figures.items():
         if "value" not in leaf:

@@ -9,7 +9,6 @@ from minit2i.checkpoint import load_model
 from minit2i.images import to_float, to_pil
 from minit2i.text2image import TextToImage
 from minit2i.train.denoiser import SCENES_SEED, DenoiserRecipe
-from minit2i.utils import device_of
 from minit2i.viz import grid
 from minit2i.world.batches import clothes_pictures, render_all, scene_pictures
 from minit2i.world.captions import full_caption
@@ -26,42 +25,36 @@ JOINT = "all five attributes right, and an intact picture"
 
 
 def measure(bench: Bench) -> dict:
-    """Draw n scenes of held-out and n of seen combinations, let the judge name them, and compare with real
-    ones. Leaves the picture "copy-check"."""
-    judge, few = bench.judge, max(1, bench.n // 4)
-    asked, real, drawn = exam(bench, "held_out")
-    seen, seen_real, seen_drawn = exam(bench, "train")
-    without = draw_many(bench, [""] * few, "without words", guidance_scale=0)
+    """Draw n scenes of held-out and n of seen combinations, let the judge name them, compare them with real
+    ones, and leave the picture "copy-check"."""
+    t2i, judge, n, seed = bench.t2i, bench.judge, bench.n, bench.seed
+    asked, real, drawn, few = {}, {}, {}, max(1, n // 4)
+    for split in ("held_out", "train"):
+        pixels, asked[split] = scene_pictures(split, n, 64, seed=REAL_SEED)
+        captions, real[split] = [full_caption(scene) for scene in asked[split]], to_float(pixels)
+        drawn[split] = draw_many(t2i, captions, seed, f"{split} scenes")
+    without = draw_many(t2i, [""] * few, seed, "without words", guidance_scale=0)
+    unseen, pictures = asked["held_out"], drawn["held_out"]
     # Both against other scenes than those that were asked for: with the same captions, chance differs less.
-    others = features(judge, to_float(scene_pictures("train", bench.n, 64, seed=OTHER_SEED)[0]))
-    bench.pictures["copy-check"] = copy_check(drawn[:16], min(40 * bench.n, DenoiserRecipe.scenes))
+    others = features(judge, to_float(scene_pictures("train", n, 64, seed=OTHER_SEED)[0]))
+    bench.pictures["copy-check"] = copy_check(pictures[:16], min(40 * n, DenoiserRecipe.scenes))
     return {
-        "combinations never seen": attributes(judge, drawn, asked),
-        "combinations seen in training": attributes(judge, seen_drawn, seen),
-        "real pictures (the ceiling)": attributes(judge, real, asked),
-        f"judged by another's prompt: {JOINT}": share(verdicts(judge, drawn, asked[1:] + asked[:1])["joint"]),
-        f"drawn without words: {JOINT}": share(verdicts(judge, without, asked[:few])["joint"]),
+        "drawn, combinations never seen": attributes(judge, pictures, unseen),
+        "drawn, combinations seen in training": attributes(judge, drawn["train"], asked["train"]),
+        "real pictures (the ceiling)": attributes(judge, real["held_out"], unseen),
+        f"judged by another's prompt: {JOINT}": attributes(judge, pictures, unseen[1:] + unseen[:1])[JOINT],
+        f"drawn without words: {JOINT}": attributes(judge, without, unseen[:few])[JOINT],
         "what people type: all that is said, and an intact picture": measure_prompts(bench),
-        **measure_fidelity(bench, asked[:few]),
-        "Fréchet distance": distances(judge, seen_drawn, seen_real, others),
+        **measure_fidelity(bench, unseen[:few]),
+        "Fréchet distance": distances(judge, drawn["train"], real["train"], others),
     }
 
 
-def exam(bench: Bench, split: str) -> tuple[list[Scene], Tensor, Tensor]:
-    """n scenes of a split, their real pictures and drawn ones, both (n, 3, 64, 64) in [-1, 1]."""
-    pixels, scenes = scene_pictures(split, bench.n, 64, seed=REAL_SEED)
-    return scenes, to_float(pixels), draw_many(bench, [full_caption(scene) for scene in scenes], split)
-
-
-def draw_many(
-    bench: Bench, prompts: list[str], what: str, t2i: TextToImage | None = None, **settings
-) -> Tensor:
-    """Draw one picture a prompt: (n, C, S, S) in [-1, 1], on the CPU. A setting that is a tensor has n rows."""
-    t2i = t2i or bench.t2i
+def draw_many(t2i: TextToImage, prompts: list[str], seed: int, what: str, **settings) -> Tensor:
+    """Draw one picture a prompt: (n, C, S, S) in [-1, 1], on the CPU."""
 
     def draw(some: slice, i: int) -> Tensor:
-        part = {name: x[some] if isinstance(x, Tensor) else x for name, x in settings.items()}
-        return t2i.draw(prompts[some], seed=1000 * bench.seed + i, **part)
+        return t2i.draw(prompts[some], seed=1000 * seed + i, **settings)
 
     return in_fifties(draw, len(prompts), f"drawing {what}")
 
@@ -82,7 +75,7 @@ def distances(judge: Judge, drawn: Tensor, real: Tensor, others: Tensor) -> dict
 def measure_prompts(bench: Bench, half: str = "measure") -> dict:
     """Draw what people type, see `read_wording`: how many are intact and show all that was stated."""
     rows = read_wording(half)
-    drawn = draw_many(bench, [row["prompt"] for row in rows], "what people type")
+    drawn = draw_many(bench.t2i, [row["prompt"] for row in rows], bench.seed, "what people type")
     stated = [{name: row[name] for name in QUESTIONS if row.get(name)} for row in rows]
     anything = {name: values[0] for name, values in ATTRIBUTES.items()}  # where nothing was stated
     right = verdicts(bench.judge, drawn, [Scene(**anything | some) for some in stated])
@@ -91,17 +84,16 @@ def measure_prompts(bench: Bench, half: str = "measure") -> dict:
 
 def measure_fidelity(bench: Bench, scenes: list[Scene]) -> dict:
     """Draw scenes from their full captions and their own layouts: how near are they to the true pictures?"""
-    captions = [full_caption(scene) for scene in scenes]
+    t2i, captions = bench.t2i, [full_caption(scene) for scene in scenes]
     layout = torch.tensor([scene.layout_vector() for scene in scenes], dtype=torch.float32)
-    small = draw_many(bench, captions, "with their layouts", layout=layout)
+    sizes = (64, 256) if t2i.upscaler else (64,)
 
-    def enlarged(some: slice, i: int) -> Tensor:  # fifty at a time, for all of them are gigabytes
-        return fidelity(bench.t2i.enlarge(small[some].to(device_of(bench.t2i.upscaler)), 256), scenes[some])
+    def draw(some: slice, i: int) -> Tensor:  # and compare at once, for all of the large ones fill gigabytes
+        small = t2i.draw(captions[some], layout=layout[some], seed=1000 * bench.seed + i)
+        return torch.stack([fidelity(t2i.enlarge(small, size), scenes[some]) for size in sizes], dim=1)
 
-    result = {"fidelity, 64 x 64": quantiles(fidelity(small, scenes))}
-    if bench.t2i.upscaler is not None:
-        result["fidelity, 256 x 256"] = quantiles(in_fifties(enlarged, len(scenes), "enlarging"))
-    return result
+    found = in_fifties(draw, len(scenes), "drawing with their layouts")  # (n, sizes)
+    return {f"fidelity at {size}x{size}": quantiles(found[:, k]) for k, size in enumerate(sizes)}
 
 
 def copy_check(pictures: Tensor, count: int) -> Image.Image:
@@ -132,7 +124,7 @@ def measure_clothes(bench: Bench) -> dict:
     result = {"real pictures (the ceiling): the class": share(answers(judge, real)[:, 0] == labels)}
     for scale in (1.0, 2.0):  # the words as they are, and exaggerated
         what = f"guidance {scale:g}"
-        drawn = draw_many(bench, captions[:n], f"clothes, {what}", t2i, guidance_scale=scale)
+        drawn = draw_many(t2i, captions[:n], bench.seed, f"clothes, {what}", guidance_scale=scale)
         result[f"{what}: the class that was asked for"] = share(answers(judge, drawn)[:, 0] == labels[:n])
         result[f"{what}: Fréchet distance"] = distances(judge, drawn[:count], real[:count], others)
     return result

@@ -12,11 +12,12 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
 
 from minit2i.checkpoint import load_tokenizer
-from minit2i.clip import CLIP, CLIPConfig, many_right_loss
+from minit2i.clip import CLIP, CLIPConfig
 from minit2i.images import to_float, to_pil
 from minit2i.schedule import Schedule
 from minit2i.tokenizer import Tokenizer, words_of
@@ -108,6 +109,23 @@ class ClipRecipe(Recipe):
         return score_table(to_pil(x), prompts, model(x, data.tokenizer(prompts).to(x.device)).cpu())
 
 
+def many_right_loss(scores: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+    """`contrastive_loss` where a picture fits several texts and a text several pictures: each right pair
+    should beat all wrong ones of its row, and of its column; right ones do not compete with each other.
+
+    scores: (B, N). right, wrong: bool (B, N); what is neither is left alone. Returns a scalar.
+    With the diagonal right and all else wrong it is `contrastive_loss`. Source: Khosla et al. 2020 (many
+    right answers), Feeney & Hughes 2023 (they do not compete).
+    """
+    total = 0.0
+    for s, good, bad in ((scores, right, wrong), (scores.T, right.T, wrong.T)):  # rows, then columns
+        # L_ij = log(1 + sum over wrong k of e^(s_ik - s_ij)), the mean over the right j of each row i
+        rivals = s.masked_fill(~bad, -torch.inf).logsumexp(dim=1, keepdim=True)  # e^-inf adds nothing
+        losses = F.softplus(rivals - s).masked_fill(~good, 0).sum(1) / good.sum(1).clamp(min=1)
+        total = total + losses.sum() / good.any(1).sum() / 2
+    return total
+
+
 def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int = 24) -> Tensor:
     """Texts -> (N, E), `size` at a time, the shortest first: padding costs as much as words do."""
     order = sorted(range(len(texts)), key=lambda i: len(tokenizer.encode(texts[i])))
@@ -119,11 +137,8 @@ def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int =
 
 def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
     """`count` scenes of the training split, in families: like the first but for one or two attributes, the
-    style and the place.
-
-    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of
-    hat, and does not. Within a family it has to.
-    """
+    style and the place. Among random scenes the animal and a colour tell most apart, so a CLIP never needs to
+    look at the kind of hat, and does not. Within a family it has to."""
     chosen: list[Scene] = []
     while len(chosen) < count:
         other = draw_scene(rng.randrange(2**32), 0, "train")

@@ -73,9 +73,9 @@ def run(
 ) -> Path:
     """Carry out a recipe with a progress bar, checkpoints, a CSV of the loss and previews.
 
-    folder: where the weights are that it needs. Everything goes to the folder `out`: checkpoint.pt, loss.csv,
-    preview.png and, at the end, NAME.safetensors and the weights that it needs, but for pretrained ones.
-    Ctrl-C saves after the current step; `resume` goes on from there.
+    folder: where the weights are that it needs. Everything goes to the folder `out`: the weights that it
+    needs, if they are no pretrained ones, checkpoint.pt, loss.csv, preview.png and, at the end,
+    NAME.safetensors. Ctrl-C saves after the current step; `resume` goes on from there.
     Returns the path of the weights. Raises InputError if something is missing, cannot be written, would be
     overwritten, or was made from something else; and KeyboardInterrupt after Ctrl-C, once all is saved.
     """
@@ -99,6 +99,9 @@ def run(
         rows = log.read_text().splitlines()[1:] if log.is_file() else []
         rows = [row for row in rows if int(row.split(",")[0]) <= training.step]
     out.mkdir(parents=True, exist_ok=True)
+    for path in (find(other, folder) for other in needs):  # so that `out` is all that one has to name later
+        if path.parent != WEIGHTS and not (out / path.name).is_file():
+            write_file(out / path.name, path.read_bytes())
 
     def keep() -> None:
         training.save(checkpoint, about)
@@ -114,9 +117,8 @@ def run(
             for step, loss in fit(training, batch_loss, steps=steps, minutes=minutes):
                 mean = loss if mean is None else 0.98 * mean + 0.02 * loss
                 rows.append(f"{step},{training.seconds:.1f},{loss:.5f}")
-                rate = bar.format_dict["rate"] or 0
                 left = f", {minutes - training.seconds / 60:.1f} min left" if minutes else ""
-                bar.set_postfix_str(f"loss {mean:.4f}, {rate * recipe.batch:.0f} pictures/s{left}")
+                bar.set_postfix_str(f"loss {mean:.4f}{left}")
                 bar.update()
                 if interrupted:
                     break
@@ -128,10 +130,6 @@ def run(
         signal.signal(signal.SIGINT, before)
     if interrupted:
         raise KeyboardInterrupt(f"stopped at step {training.step}; go on with: {settings.command} --resume")
-    for other in needs:  # beside the new weights, so that `out` is all that one has to name
-        path = find(other, folder)
-        if path.parent != WEIGHTS and not (out / path.name).is_file():
-            write_file(out / path.name, path.read_bytes())
     card |= {"steps": training.step, "batch": recipe.batch, "minutes": round(training.seconds / 60, 1)}
     card |= {"loss": round(mean, 5) if mean else None, **recipe.note(data)}
     path = out / f"{name}.safetensors"
@@ -167,8 +165,7 @@ def surroundings() -> dict[str, str]:
     except OSError:
         commit = "unknown"
     on, data = device().type, hashlib.sha256(data_file("SHA256SUMS").read_bytes()).hexdigest()[:16]
-    cpu = (
-        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {platform.machine()}"
-    )
-    machine = torch.cuda.get_device_name() if on == "cuda" else f"{on}, {cpu}"
+    kind = f"{torch.backends.cpu.get_cpu_capability()}, {platform.machine()}"
+    cpu = f"{on}, {torch.get_num_threads()} threads, {kind}"
+    machine = torch.cuda.get_device_name() if on == "cuda" else cpu
     return {"machine": machine, "torch": torch.__version__, "commit": commit, "data": data}

@@ -34,8 +34,7 @@ def hue(x: Tensor, generator: Generator) -> Tensor:
 
 def contrast(x: Tensor, generator: Generator) -> Tensor:
     """Stronger or weaker, brighter or darker."""
-    factor, shift = 0.5 + one_each(x, generator), 0.6 * (one_each(x, generator) - 0.5)
-    return factor * x + shift
+    return (0.5 + one_each(x, generator)) * x + 0.6 * (one_each(x, generator) - 0.5)
 
 
 def outline(x: Tensor, generator: Generator) -> Tensor:

@@ -30,13 +30,12 @@ SIDE = 96  # pixels of a crop, before it is shrunk by 4
 
 
 class UpscalerData(NamedTuple):
-    """Scenes (N, 3, 256, 256) and emoji (M, 4, 128, 128), uint8; in [-1, 1] the scenes as the denoiser
-    draws them (N, 3, 64, 64), and photographs (1, 3, H, W)."""
+    """What it learns from."""
 
-    scenes: Tensor
-    redrawn: Tensor
-    emoji: Tensor
-    photos: list[Tensor]
+    scenes: Tensor  # (N, 3, 256, 256) uint8
+    redrawn: Tensor  # the same as the denoiser draws them, (N, 3, 64, 64) in [-1, 1]
+    emoji: Tensor  # (M, 4, 128, 128) uint8
+    photos: list[Tensor]  # (1, 3, H, W) in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -113,20 +112,15 @@ def unseen_emoji(entries: list[dict]) -> Tensor:
 
 def piece_of(photos: list[Tensor], generator: Generator) -> Tensor:
     """A piece of 20 to 160 pixels of some photograph, brought to one size: (1, 3, SIDE, SIDE) in [-1, 1].
-
-    Small pieces turn soft, as what is out of focus is: without them the network takes every soft edge for one
-    of a drawing, and makes it hard.
-    """
+    Small ones turn soft, as what is out of focus is: else every soft edge is made hard, as in a drawing."""
     photo = photos[batches.random_indices(len(photos), 1, generator)]
     side = int(20 * 8 ** torch.rand((), generator=generator))
     return bicubic(random_crops(photo, side, generator), SIDE, SIDE).clamp(-1, 1)
 
 
 def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 1) -> Tensor:
-    """Cut one square out of each picture, at a random position that is a multiple of `step`.
-
-    pictures: (B, C, H, W). Returns (B, C, size, size). Raises ValueError when a side is shorter than `size`.
-    """
+    """Cut one square out of each picture, at a random position that is a multiple of `step`: (B, C, H, W) to
+    (B, C, size, size). Raises ValueError when a side is shorter than `size`."""
     B, _, H, W = pictures.shape
     if min(H, W) < size:
         raise ValueError(f"cannot cut {size}x{size} out of {H}x{W}")
@@ -138,9 +132,8 @@ def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 
 def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
     """Small pictures (B, 3, H, W) from which the upscaler must find `high` (B, 3, 4H, 4W), in [-1, 1], again.
 
-    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as a generated or
-    a downloaded picture is, so that the upscaler learns not to sharpen grain.
-    Raises ValueError when a side is no multiple of 4.
+    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as pictures that
+    one generates or downloads are. Raises ValueError when a side is no multiple of 4.
     """
     height, width = high.shape[-2:]
     if height % 4 or width % 4:

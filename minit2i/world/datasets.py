@@ -45,10 +45,11 @@ def load(name: str, split: str = "train", **options):
         raise InputError(f"data set {name} takes no option {', '.join(options)}")
     if split not in (files := _files(name)):
         raise InputError(f"data set {name} has no split {split!r}, only {', '.join(files)}")
-    pictures = need("datasets").Dataset(need("pyarrow.parquet").read_table(files[split]))
-    if "caption" not in pictures.column_names:
-        pictures = pictures.add_column("caption", list(pictures["name"]))
-    return pictures
+    datasets = need("datasets")
+    rows = datasets.Dataset(need("pyarrow.parquet").read_table(files[split]))
+    if "caption" not in rows.column_names:
+        rows = rows.add_column("caption", list(rows["name"]))
+    return rows.cast_column("image", datasets.Image())
 
 
 def _files(name: str) -> dict[str, Path]:
@@ -71,10 +72,8 @@ def describe_sets() -> list[dict]:
 
 def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int = 0):
     """Return scenes 0 to n-1 as a `datasets.Dataset` with columns image, caption and the fields of `Scene`.
-
-    `datasets` draws them once, with a progress bar, and then caches them until the art or its code changes.
-    Raises InputError for an unknown split, or a cache that cannot be written.
-    """
+    They are drawn once, with a progress bar, and then cached until the art or the code changes. Raises
+    InputError for an unknown split, or a cache that cannot be written."""
     if split not in SPLITS:  # here, since `datasets` wraps what goes wrong while it draws
         raise InputError(f"data set scenes has no split {split!r}, only {', '.join(SPLITS)}")
     datasets = need("datasets")
@@ -102,11 +101,10 @@ def _scene_rows(split: str, n: int, size: int, seed: int, version: str):
 def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: str = ""):
     """Load a set of the Hugging Face hub through `datasets.load_dataset`, with `image` and `caption` columns.
 
-    `image` and `caption` name the columns that hold them there. A column of classes does as a caption, each
-    picture getting its class's name; with no `caption` given, "caption", "text" and "label" are tried. Rows
-    without a caption, or without a picture that can be read, are left out with a warning. Without a network
-    only what was downloaded before can be loaded. Raises InputError if the set, its split, a column or the
-    network is not there.
+    `image` and `caption` name the columns that hold them there; if not given, "caption", "text" and "label"
+    are tried. Of a column of classes, their names are the captions. Rows without a caption or a picture that
+    can be read are left out with a warning. Without a network only what was downloaded before can be loaded.
+    Raises InputError if the set, its split, a column or the network is not there.
     """
     datasets, hub = need("datasets"), need("huggingface_hub.constants")
     name, folder = f"hub:{repo_id}", Path(repo_id).expanduser()

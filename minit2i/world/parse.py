@@ -88,10 +88,8 @@ def parse_prompt(prompt: str) -> dict[str, str]:
 
 
 def apply_prompt(scene: Scene, head: list[float], prompt: str) -> Scene:
-    """The scene that a prompt asks for, seen from one that is there: what it leaves open stays as it is.
-
-    head: the square of the head that is there; it stays where it is. A new hat without a colour is red.
-    """
+    """The scene that a prompt asks for, seen from one that is there: what it leaves open stays as it is, and
+    the head stays in its square (see `framed`). A new hat without a colour is red."""
     wanted = replace(scene, **parse_prompt(prompt))
     if wanted.headwear == "none":
         wanted = replace(wanted, colour="none")
@@ -101,15 +99,15 @@ def apply_prompt(scene: Scene, head: list[float], prompt: str) -> Scene:
 
 
 def suggest_words(prompt: str, word: str) -> list[str]:
-    """What to say instead of an unknown word of a prompt: what it may be a typing error for, else all there
-    is of its kind, which the word after it tells, or else the last one before it that ties things together.
-    """
+    """What to say instead of an unknown word of a prompt: what it may be a typing error for, or all there is
+    of its kind, as the word after it tells, or else the last one before it that ties things together."""
     said, (before, _, after) = parse_prompt(prompt), f" {plain(prompt)} ".partition(f" {word} ")
     ties = re.findall(r"\b(?:in front of|in|with|has|wears|wearing|on|against|behind)\b|,", before)
     tie = ties[-1] if ties else ""
-    if re.match("|".join(map(plain, wording()["background"])), after):
+    hats = ("hat", *(way for way, value in vocabulary()["headwear"].items() if value != "none"))
+    if after.startswith(tuple(f"{plain(way)} " for way in wording()["background"])):
         kind = "background"
-    elif re.match("hat|" + "|".join(vocabulary()["headwear"]), after):
+    elif after.startswith(tuple(f"{way} " for way in hats)):
         kind = "colour"
     elif after.startswith("style"):
         kind = "style"

@@ -91,11 +91,8 @@ def layout(scene: Scene) -> list[Piece]:
 
 def framed(scene: Scene, head: Sequence[float]) -> Scene:
     """The scene moved and resized so that its head is this square: left, top, side, fractions of the frame.
-
-    So a head stays where it is when its hat changes, though the frame around both does not.
-    """
-    left, top, k = head
-    _, low, high = on_head(scene)
+    So a head stays where it is when its hat changes, though the frame around both does not."""
+    (left, top, k), (_, low, high) = head, on_head(scene)
     # The same as in `layout`, solved for x, y and size
     x, y = (left, top) + k * (low + high) / 2 - 0.5
     return replace(scene, x=float(x), y=float(y), size=float(k * (high - low).max()))

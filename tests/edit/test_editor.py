@@ -12,10 +12,10 @@ import torch
 from torch.testing import assert_close
 
 from minit2i.checkpoint import load_model
-from minit2i.edit.editor import WAYS, Editor, inpaint_conditioning, keep_known, layout_vectors
+from minit2i.edit.editor import WAYS, Editor, inpaint_conditioning, invert, keep_known, layout_vectors
 from minit2i.evaluate.judge import verdicts
 from minit2i.images import to_float
-from minit2i.samplers import SAMPLERS, invert, sample, trajectory
+from minit2i.samplers import SAMPLERS, sample, trajectory
 from minit2i.schedule import Schedule
 from minit2i.text2image import TextToImage
 from minit2i.unet import UNet
@@ -79,16 +79,16 @@ def test_a_multistep_solver_forgets_its_last_prediction_when_it_goes_back(monkey
 def test_the_noise_that_is_found_draws_the_picture_again():
     schedule = Schedule.cosine()
 
-    def smooth(x_t, t):  # any prediction that changes little with x_t
-        return 0.9 * schedule.alpha_bar[t][:, None, None, None].sqrt() * x_t.tanh()
+    def ideal(x_t, t):  # for pictures whose pixels are normal numbers of variance 1/4
+        alpha_bar = schedule.alpha_bar[t][:, None, None, None]
+        return alpha_bar.sqrt() / 4 * x_t / (alpha_bar / 4 + 1 - alpha_bar)
 
     x_0 = 1.2 * torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.6
-    near, rough = (
-        sample(smooth, x_0.shape, schedule, steps=20, noise=invert(smooth, x_0, schedule, 20, rounds))
-        for rounds in (20, 1)
-    )
-    assert_close(near, x_0, atol=1e-3, rtol=1e-3)
-    assert (rough - x_0).abs().max() > (near - x_0).abs().max()
+    off = []
+    for steps in (10, 100, 1000):
+        found = invert(ideal, x_0, schedule, steps)
+        off.append((sample(ideal, x_0.shape, schedule, steps=steps, noise=found) - x_0).abs().max())
+    assert off[2] < off[1] / 3 < off[0] / 9 and off[2] < 0.02, off
 
 
 # ---- Variations ----
@@ -211,7 +211,6 @@ def test_only_the_picture_whose_prompt_asks_for_something_new_is_changed(editor,
 
 def test_words_that_are_obeyed_are_not_warned_of(editor, pictures):
     prompts = ["take off the hat", "delete the crown", "get rid of its glasses", "remove the zeppelin"]
-    assert {word for prompt in prompts for word in editor.t2i.unknown_words(prompt)} > {"zeppelin"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         editor.edit(pictures[:1].expand(4, -1, -1, -1), prompts, steps=1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from minit2i.evaluate.metrics import frechet_distance, luma, psnr, retrieval_at_k, ssim, wilson_interval
+from minit2i.evaluate.metrics import frechet_distance, luma, psnr, retrieved_at_k, ssim, wilson_interval
 
 
 def random_pictures(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -102,21 +102,32 @@ def test_frechet_distance_to_itself_is_zero_even_with_fewer_samples_than_feature
     assert frechet_distance(a, a.double() + 2) == pytest.approx(4 * d)
 
 
+def test_frechet_distance_of_few_samples_is_that_of_their_covariances():
+    a, b = (
+        torch.randn(n, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(n)) for n in (5, 6)
+    )
+    cov_a, cov_b = a.T.cov(), b.T.cov()  # of rank 4 and 5
+    roots = torch.linalg.eigvals(cov_a @ cov_b).real.clamp(min=0).sqrt()
+    expected = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * roots.sum()
+    assert frechet_distance(a, b) == pytest.approx(expected.item(), abs=1e-6)
+
+
 def test_frechet_distance_refuses_what_it_cannot_compare():
     for a, b in [((5, 2), (5, 3)), ((1, 2), (5, 2)), ((5,), (5,))]:
         with pytest.raises(ValueError, match="expected"):
             frechet_distance(torch.zeros(a), torch.zeros(b))
 
 
-def test_retrieval_at_k_by_hand():
+def test_retrieved_at_k_by_hand():
     similarity = torch.tensor([[0.9, 0.1, 0.2], [0.5, 0.4, 0.3], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
     answer = torch.tensor([0, 1, 0, 2])  # ranks 1, 2, 3, 3
-    assert [retrieval_at_k(similarity, answer, k) for k in (1, 2, 3)] == [0.25, 0.5, 1.0]
+    found = [retrieved_at_k(similarity, answer, k).tolist() for k in (1, 2, 3)]
+    assert found == [[True, False, False, False], [True, True, False, False], [True] * 4]
 
 
 @pytest.mark.parametrize("value", [0.0, math.nan])
 def test_a_model_without_an_opinion_retrieves_nothing(value):
-    assert retrieval_at_k(torch.full((4, 10), value), torch.arange(4), k=9) == 0
+    assert not retrieved_at_k(torch.full((4, 10), value), torch.arange(4), k=9).any()
 
 
 @pytest.mark.parametrize(

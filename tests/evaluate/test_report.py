@@ -1,215 +1,166 @@
-"""The report: complete, with intervals that hold the value, and with baselines that mean what they say."""
+"""The report: complete, with intervals that hold the value, and printed one way for whatever is in it."""
 
 import json
+import re
 
-import numpy as np
 import pytest
 import torch
-from minit2i.evaluate.probes import linear_probe, middles
-from minit2i.evaluate.wording import best_values, read_wording
+from PIL import Image
 
-from minit2i.checkpoint import save_model
-from minit2i.evaluate import clothes, probes, wording
-from minit2i.evaluate.clip import measure_naming, measure_swaps
-from minit2i.evaluate.judge import QUESTIONS, Judge, JudgeConfig
-from minit2i.evaluate.report import evaluate, print_report
-from minit2i.evaluate.scenes import attributes, copy_check
-from minit2i.evaluate.shares import quantiles, share
-from minit2i.images import to_tensor
-from minit2i.unet import UNet, UNetConfig
-from minit2i.utils import InputError
-from minit2i.world import scenes
-from minit2i.world.batches import scene_pictures
-from minit2i.world.render import paints, render
-from minit2i.world.scenes import COLOURS, Scene
+from minit2i.checkpoint import NETWORKS
+from minit2i.evaluate.judge import QUESTIONS
+from minit2i.evaluate.report import Bench, as_markdown, as_text, evaluate, rows_of
+from minit2i.evaluate.scenes import JOINT
+from minit2i.evaluate.shares import in_fifties, number, quantiles, share
+from minit2i.text2image import TextToImage
+from minit2i.utils import InputError, resolve
+
+MEASURED = {name: entry.measure for name, entry in NETWORKS.items() if entry.measure}
+CHAPTERS = [name for name, measure in MEASURED.items() if not measure.startswith("evaluate.")]
+
+# ---- What a report is made of ----
 
 
 def test_a_share_comes_with_n_and_an_interval_around_it():
-    entry = share(torch.tensor([True] * 9 + [False]))
-    assert entry["value"] == 0.9
-    assert entry["n"] == 10
-    assert entry["interval"][0] < 0.9 < entry["interval"][1]
+    for right in (torch.tensor([True] * 9 + [False]), [True] * 9 + [False]):
+        entry = share(right)
+        assert (entry["value"], entry["n"]) == (0.9, 10)
+        assert entry["interval"][0] < 0.9 < entry["interval"][1]
 
 
-def test_joint_is_right_only_if_all_is_right():
-    torch.manual_seed(0)
-    drawn = [scenes.draw_scene(0, i, "all") for i in range(30)]
-    pictures = torch.cat([to_tensor(render(scene)) for scene in drawn])
-    report = attributes(Judge(JudgeConfig(widths=(8, 8))).eval(), pictures, drawn)
-    assert report.keys() == {*QUESTIONS, "joint"}
-    assert report["joint"]["value"] <= min(report[question]["value"] for question in QUESTIONS)
+def test_an_empty_share_is_none_and_printed_as_a_dash():
+    for right in (torch.tensor([]), torch.ones(3).bool()[torch.zeros(3).bool()], []):
+        assert share(right) == {"value": None, "n": 0, "interval": None}
+    assert list(rows_of({"hats": share([])})) == [("hats", "-", "", "0")]
 
 
-def test_the_copy_check_finds_a_copy():
-    training = torch.randint(0, 256, (20, 3, 64, 64), dtype=torch.uint8)
-    pictures = training[[3, 7]].float() / 127.5 - 1
-    sheet = to_tensor(copy_check(pictures, training))
-    above, below = sheet[:, :, 4:132], sheet[:, :, 136:264]  # each row is 128 pixels high, with gaps of 4
-    assert torch.equal(above, below)
-
-
-@pytest.fixture(scope="module")
-def report(tiny_weights, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("judged")
-    for file in tiny_weights.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    torch.manual_seed(0)
-    fashion = UNetConfig(
-        channels=1,
-        picture_size=32,
-        patch=2,
-        widths=(16, 32),
-        heads=2,
-        embedding=32,
-        text_width=32,
-        text_pooled=32,
-    )
-    save_model(folder / "denoiser-fashion.safetensors", UNet(fashion), {})
-    save_model(folder / "judge.safetensors", Judge(JudgeConfig(widths=(8, 8))), {})
-    save_model(
-        folder / "judge-fashion.safetensors", Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,))), {}
-    )
-    prompts = read_wording("look")[:10]
-    with pytest.MonkeyPatch.context() as patch:  # fewer, to be quick
-        patch.setattr(probes, "TRAINING_SCENES", 200)
-        patch.setattr(wording, "read_wording", lambda half: prompts)
-        return evaluate(folder, n=20, seed=0)[0]
-
-
-def test_the_report_has_what_a_program_would_read(report):
-    report = json.loads(json.dumps(report))
-    for group in ("held_out", "inpaint_cond", "ceiling"):
-        for question in ("joint", "animal", "headwear", "colour", "background", "eyewear", "intact"):
-            entry = report[group][question]
-            assert entry["n"] == 20
-            assert entry["interval"][0] <= entry["value"] <= entry["interval"][1]
-    assert report["frechet"]["real"] < report["frechet"]["generated"]  # untrained weights draw no scenes
-    assert set(report["clip"]) >= {
-        *(f"swap_{name}" for name in ("animal", "headwear", "colour", "eyewear", "background", "hat")),
-        *(f"animal_naming{noise}" for noise in ("", "_noised_quarter", "_noised_half")),
-        *("wording_prompts", "wording_attributes", "caption_plain", "caption_meaningless"),
-        *("emoji_noto", "emoji_high-contrast", "emoji_never_seen_emojione"),
-        *("probe_animal", "probe_eyewear", "probe_place", "probe_place_baseline"),
-    }
-
-
-def test_the_untrained_upscaler_measures_as_bicubic_does(report):
-    for entry in report["upscaler"].values():
-        assert entry["psnr_ours"] == pytest.approx(entry["psnr_bicubic"], abs=0.01)
-
-
-def test_the_report_can_be_read_by_people(report, capsys):
-    print_report(report)
-    printed = capsys.readouterr().out
-    for words in ("held_out.joint", "seen minus held out", "Fréchet", "PSNR"):
-        assert words in printed
-
-
-def test_one_picture_makes_no_distance(tiny_weights):
-    with pytest.raises(InputError, match="at least 2"):
-        evaluate(tiny_weights, n=1)
-
-
-def test_the_two_halves_of_real_clothes_have_no_picture_in_common(monkeypatch):
-    pixels = torch.randint(0, 256, (100, 1, 32, 32), dtype=torch.uint8)
-    compared = []
-    monkeypatch.setattr(
-        clothes, "clothes_pictures", lambda split: (pixels, ["a bag"] * 100, torch.zeros(100).long())
-    )
-    monkeypatch.setattr(
-        clothes, "draw_many", lambda t2i, prompts, *_, **__: torch.zeros(len(prompts), 1, 32, 32)
-    )
-    monkeypatch.setattr(clothes, "features", lambda judge, pictures: pictures)
-    monkeypatch.setattr(clothes, "frechet_distance", lambda a, b: compared.append((a, b)) or 0.0)
-    judge = Judge(JudgeConfig(channels=1, widths=(8, 8), answers=(10,)))
-    result = clothes.measure_clothes(None, judge, n=80, seed=0)
-    assert result["guidance"].keys() == {"1", "2"}
-    assert result["guidance"]["2"]["accuracy"]["n"] == 80
-    assert result["guidance"]["2"]["frechet"]["n"] == 50
-    (real, others), *drawn = compared
-    assert [others is against for _, against in drawn] == [True, True]
-    assert len(real) == len(others) == 50
-    assert not (real[:, None] == others[None]).flatten(2).all(2).any()
-
-
-class Spy:
-    """A matcher to whom everything is alike, and who notes what it was asked."""
-
-    def __init__(self):
-        self.asked = []
-        self.model = torch.nn.Linear(1, 1)  # it only has to be somewhere
-        self.model.embed_pictures = lambda pixels: torch.ones(len(pixels), 2)
-
-    def embed(self, pictures):
-        return torch.ones(len(pictures), 2)
-
-    def embed_texts(self, texts):
-        self.asked.extend(texts)
-        return torch.ones(len(texts), 2)
-
-
-def test_an_animal_is_named_with_the_article_that_training_uses():
-    spy = Spy()
-    measure_naming(spy, *scene_pictures("held_out", 2, 64, seed=0))
-    assert "an owl" in spy.asked
-    assert not [text for text in spy.asked if text.startswith("a owl")]
-
-
-# ---- CLIP ----
-
-
-def test_swapped_captions_differ_in_one_attribute_and_what_is_alike_counts_as_wrong():
-    spy = Spy()
-    pixels, shown = scene_pictures("held_out", 12, 64, seed=0)
-    result = measure_swaps(spy, pixels, shown)
-    assert {entry["value"] for entry in result.values()} == {0.0}
-    own, swapped = spy.asked[48:60], spy.asked[60:72]  # of the third swap, the colours
-    for scene, a, b in zip(shown, own, swapped, strict=True):
-        assert scene.colour in a
-        assert {*a.split()} ^ {*b.split()} <= {*COLOURS, "a", "an"}
-    eyewear = spy.asked[72:96]
-    assert all("glasses" in text for text in eyewear)
-    hats = list(zip(spy.asked[-24:-12], spy.asked[-12:], strict=True))
-    assert all(("no hat" in a) != ("no hat" in b) for a, b in hats)
-
-
-def test_a_matcher_that_knows_colours_reads_colours():
-    class Colours:
-        """Embeds a hat's colour and nothing else, of texts by the word, of pictures by the nearest paint."""
-
-        paints = torch.tensor([paints()["hats"][colour][1] for colour in COLOURS]).float()
-
-        def embed(self, pictures):
-            x = torch.stack([torch.from_numpy(np.array(p)).float() for p in pictures]).flatten(1, 2)
-            near = (x[:, :, None] - self.paints).norm(dim=3) < 30  # (B, pixels, colours)
-            return near.float().mean(1)
-
-        def embed_texts(self, texts):
-            return torch.tensor([[float(c in text) for c in COLOURS] for text in texts])
-
-    matcher, right = Colours(), 0
-    for i, colour in enumerate(COLOURS):
-        asked = {"animal": "cow", "headwear": "sun hat", "colour": colour, "background": "grey"}
-        [answers] = best_values(matcher, [f"a cow in a {colour} sun hat"], asked, i)
-        assert answers.keys() == asked.keys()
-        right += answers["colour"] == colour
-    assert right >= 7
-
-
-def test_a_linear_probe_finds_a_linear_answer():
-    generator = torch.Generator().manual_seed(0)
-    known, asked = (torch.randn(n, 10, generator=generator) * 3 + 1 for n in (500, 50))
-    W = torch.randn(10, 2, generator=generator)
-    torch.testing.assert_close(linear_probe(known, known @ W + 4, asked), asked @ W + 4, rtol=0.1, atol=0.3)
-
-
-def test_the_middle_of_a_head_is_where_the_scene_is_moved_to():
-    a, b = (Scene("cat", "none", "none", "none", "grey", "noto", x=x, size=0.8) for x in (0.0, 0.05))
-    (x_a, y_a), (x_b, y_b) = middles([a, b]).tolist()
-    assert x_b - x_a == pytest.approx(0.05)
-    assert y_b == pytest.approx(y_a)
-    assert x_a == pytest.approx(0.5, abs=0.05)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), torch.tensor(float("-inf"))])
+def test_a_number_that_json_cannot_say_is_none(value):
+    assert number(value, 3, "dB") == {"value": None, "n": 3, "unit": "dB"}
+    assert list(rows_of({"x": number(value, 3, "dB")})) == [("x", "-", "", "3")]
 
 
 def test_quantiles():
-    assert quantiles(torch.arange(101)) == {"median": 50, "percentile_10": 10, "n": 101}
+    found = quantiles(torch.arange(101))
+    assert {name: entry["value"] for name, entry in found.items()} == {"median": 50, "10th percentile": 10}
+    assert {(entry["n"], entry["unit"]) for entry in found.values()} == {(101, "dB")}
+    assert [entry["value"] for entry in quantiles(torch.zeros(0)).values()] == [None, None]
+
+
+def test_in_fifties_hands_out_every_part_once_in_order():
+    parts = []
+
+    def function(some: slice, i: int) -> torch.Tensor:
+        parts.append((some.start, some.stop, i))
+        return torch.arange(120)[some]
+
+    assert torch.equal(in_fifties(function, 120, "counting"), torch.arange(120))
+    assert parts == [(0, 50, 0), (50, 100, 1), (100, 120, 2)]
+
+
+# ---- Printed ----
+
+
+def test_every_leaf_is_a_row_with_the_words_on_the_way_to_it():
+    figures = {
+        "a": {"b": share([True, False]), "c": {"d": number(26.3456, 2000, "dB")}},
+        "changed": number(0, 500),
+        "flicker": number(0.01449, 5),
+    }
+    assert list(rows_of(figures)) == [
+        ("a: b", "50.0 %", "9.5 to 90.5", "2"),
+        ("a: c: d", "26.35 dB", "", "2,000"),
+        ("changed", "0", "", "500"),
+        ("flicker", "0.01449", "", "5"),
+    ]
+
+
+def test_a_report_is_printed_whole_as_text_and_as_markdown():
+    report = {"n": 2000, "seed": 3, "sketch": {"overlap": number(0.82, 500)}, "clip": {"hat": share([True])}}
+    text, markdown = as_text(report), as_markdown(report)
+    for name in ("sketch", "clip"):
+        title = f"{name}: {NETWORKS[name].about}"
+        assert title in text.splitlines() and f"## {title}" in markdown.splitlines()
+    for what, value in (("overlap", "0.8200"), ("hat", "100.0 %")):
+        assert re.search(rf"^ +{what} +{value} ", text, re.MULTILINE)
+        assert f"| {what} | {value} |" in markdown
+    tables = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in tables} == {5}
+    assert "minit2i evaluate -n 2000 --seed 3 --markdown" in markdown
+
+
+# ---- Measured ----
+
+
+def test_every_measure_that_the_registry_names_is_there():
+    assert len(CHAPTERS) >= 4
+    assert all(callable(resolve(measure)) for measure in MEASURED.values())
+
+
+def test_the_report_has_what_a_program_would_read(measured):
+    report = json.loads(json.dumps(measured[0], allow_nan=False))
+    scenes = report["denoiser"]
+    assert (report["n"], report["seed"]) == (2, 0)
+    for group in ("drawn, combinations never seen", "drawn, combinations seen in training"):
+        assert scenes[group].keys() == {JOINT, *QUESTIONS}
+        assert {entry["n"] for entry in scenes[group].values()} == {2}
+    assert scenes.keys() > {"real pictures (the ceiling)", "fidelity at 64x64", "fidelity at 256x256"}
+    assert scenes["what people type: all that is said, and an intact picture"]["n"] == 2
+    assert scenes["Fréchet distance"].keys() == {"drawn", "real", "their ratio"}
+    swaps = report["clip"]["the right caption against one with"]
+    assert len(swaps) == 6 and all("value" in entry for entry in swaps.values())
+    assert set(report["clip"]["naming one animal of 20"]) == {
+        "as it is", "a quarter of the way to noise", "half of the way"
+    }  # fmt: skip
+    assert report["clip"]["an emoji by its name, style never seen"].keys() == {"noto", "fluent"}
+    for figures in report.values():
+        for _, value, interval, n in rows_of(figures) if isinstance(figures, dict) else ():
+            low, high = map(float, interval.split(" to ")) if interval else (0, 0)
+            assert not interval or low <= float(value.split()[0]) <= high
+            assert int(n.replace(",", "")) > 0
+
+
+def test_all_is_loaded_once_and_little_is_looked_through_for_few_pictures(measured):
+    _, noted, copies = measured
+    assert sorted(noted["loaded"]) == [("denoiser",), ("denoiser-fashion",)]
+    assert noted["looked through"] == [80]
+    assert Image.open(copies).width > 200
+
+
+def test_the_untrained_upscaler_measures_as_bicubic_does(measured):
+    figures = measured[0]["upscaler"]
+    ours = [name for name in figures if ", ours" in name]
+    assert len(ours) == 6
+    for name in ours:
+        assert figures[name]["value"] == pytest.approx(
+            figures[name.replace("ours", "bicubic")]["value"], abs=0.01
+        )
+
+
+def test_one_picture_makes_no_distance(judged_weights):
+    with pytest.raises(InputError, match="at least 2"):
+        evaluate(judged_weights, n=1)
+
+
+def test_a_bench_loads_when_it_is_asked_and_once(judged_weights, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(TextToImage, "load", lambda folder: loaded.append(folder) or object())
+    bench = Bench(judged_weights)
+    assert not loaded
+    assert bench.t2i is bench.t2i and loaded == [judged_weights]
+    assert bench.judge is bench.judge
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_chapter_loads_the_pipeline_anew(name, judged_weights, monkeypatch):
+    class Asked(Exception):
+        pass
+
+    class Asking(Bench):
+        @property
+        def t2i(self):
+            raise Asked
+
+    monkeypatch.setattr(TextToImage, "load", lambda *_: pytest.fail("loaded anew"))
+    with pytest.raises(Asked):
+        resolve(NETWORKS[name].measure)(Asking(judged_weights, 2))

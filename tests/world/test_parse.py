@@ -62,6 +62,8 @@ def test_what_a_caller_does_to_an_answer_changes_no_other():
         ("dog, fez, blue background", "fez", HEADWEAR),
         ("a zebra in a hat", "zebra", ANIMALS),
         ("a crown on a zebra", "zebra", ANIMALS),
+        ("a zebra without a hat", "zebra", ANIMALS),
+        ("a kangaroo capless", "kangaroo", ANIMALS),
         ("ZEBRA!", "zebra", ANIMALS),
         ("a cat on a lilac background", "lilac", BACKGROUNDS),
         ("a cat in front of a house", "house", BACKGROUNDS),  # though a mouse is spelt nearly so
