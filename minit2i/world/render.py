@@ -76,7 +76,8 @@ def on_head(scene: Scene) -> tuple[list[Piece], np.ndarray, np.ndarray]:
             x, y, width = anchors()[kind][scene.style][name][:3]
             side = head_width / width  # so that the widths agree; then so that the two points meet
             pieces.append((name, colour, head_x - side * x, head_y - side * y, side))
-    boxes = [parts()[scene.style, n]["outline"] * side + (left, top) * 2 for n, _, left, top, side in pieces]
+    outlines = anchors()["outlines"][scene.style]  # noted, of 512, so that editing need not read the art
+    boxes = [np.array(outlines[n]) / 512 * side + (left, top) * 2 for n, _, left, top, side in pieces]
     return pieces, np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
 
 
