@@ -77,20 +77,20 @@ def sketch_strip(sketcher: Sketcher) -> Image.Image:
 
 
 def moving_strip(animator: Animator) -> list[Image.Image]:
-    """Four clips side by side, frame by frame."""
+    """Four videos side by side, frame by frame."""
     wishes = [
         "a fox wearing a red top hat on a blue background, hopping",
         "a panda wearing a green crown on a beige background, spinning",
         "a penguin wearing a purple baseball cap on a grey background, sliding left",
         "a lion wearing a blue helmet on a green background, nodding",
     ]
-    clips = [to_pil(animator.t2i.enlarge(clip, 256)) for clip in animator.draw(wishes, seed=3)]
+    videos = [to_pil(animator.t2i.enlarge(video, 256)) for video in animator.draw(wishes, seed=3)]
     return [
-        grid(frames, columns=len(wishes), captions=wishes, side=192) for frames in zip(*clips, strict=True)
+        grid(frames, columns=len(wishes), captions=wishes, side=192) for frames in zip(*videos, strict=True)
     ]
 
 
-def talk_strip(chat: Chat, cat: Image.Image) -> Image.Image:
+def chat_strip(chat: Chat, cat: Image.Image) -> Image.Image:
     """A conversation: what was said below the picture that it led to."""
     pictures, said = [cat], [""]
     for text in (
@@ -116,11 +116,11 @@ def main() -> None:
     for name, strip in {"edit": edit_strip, "vary": vary_strip, "extend": extend_strip}.items():
         save_image(strip(editor, cat), HERE / f"{name}.png", optimize=True)
         print(HERE / f"{name}.png")
-    save_image(sketch_strip(Sketcher.load()), HERE / "sketch.png", optimize=True)
+    save_image(sketch_strip(Sketcher.load(t2i=editor.t2i)), HERE / "sketch.png", optimize=True)
     print(HERE / "sketch.png")
-    save_image(talk_strip(Chat.load(), cat), HERE / "talk.png", optimize=True)
+    save_image(chat_strip(Chat.load(t2i=editor.t2i), cat), HERE / "talk.png", optimize=True)
     print(HERE / "talk.png")
-    save_film(moving_strip(Animator.load()), HERE / "video.gif", seconds=1.6, rest=0)
+    save_film(moving_strip(Animator.load(t2i=editor.t2i)), HERE / "video.gif", seconds=1.6, rest=0)
     print(HERE / "video.gif")
 
 

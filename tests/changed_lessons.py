@@ -1,7 +1,8 @@
 """Name the notebooks of the lessons that a change touches: python tests/changed_lessons.py --minutes 40
 
-A change touches a lesson if its notebook, its solutions or a module that these import differs from what it
-was before. Lessons for which the minutes do not suffice are left out, and named on stderr.
+A change touches a lesson if its notebook, its solutions, its exercises or a module that the two notebooks
+import differs from what it was before. Lessons for which the minutes do not suffice are left out, and named
+on stderr.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def before(root: Path) -> str:
 
 
 def imported(notebook: dict) -> set[str]:
-    """The files of the package that a notebook's cells import, and some that would be if they were there."""
+    """The files of ours that a notebook's cells import, and some that would be if they were there."""
     names = set()
     for cell in notebook["cells"]:
         lines = "".join(cell["source"]).splitlines() if cell["cell_type"] == "code" else []
@@ -48,7 +49,9 @@ def imported(notebook: dict) -> set[str]:
                 names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
             elif isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-    paths = [name.replace(".", "/") for name in names if name.startswith("minit2i.")]
+    homes = {"minit2i": "", "exercises": "lessons/"}
+    names = {name for name in names if name.split(".")[0] in homes}
+    paths = [homes[name.split(".")[0]] + name.replace(".", "/") for name in names]
     return {f"{path}.py" for path in paths} | {f"{path}/__init__.py" for path in paths}
 
 
@@ -60,7 +63,8 @@ def choose(root: Path, minutes: float) -> tuple[list[str], list[str]]:
         paths = [lesson, *(root / "lessons" / "solutions").glob(f"{lesson.stem[:2]}.ipynb")]
         notebooks = [json.loads(path.read_text()) for path in paths]
         names = [path.relative_to(root).as_posix() for path in paths]
-        if changed.isdisjoint(set(names).union(*map(imported, notebooks))):
+        own = {*names, f"lessons/exercises/lesson_{lesson.stem[:2]}.py"}
+        if changed.isdisjoint(own.union(*map(imported, notebooks))):
             continue
         takes = sum(notebook["metadata"]["minit2i"]["minutes"] for notebook in notebooks)
         if takes <= minutes:

@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,7 +22,6 @@ from tqdm import tqdm
 
 from minit2i import viz
 from minit2i.trainer import Training, fit
-from minit2i.utils import InputError, device
 
 Test = Callable[[Any], Image.Image | None]
 
@@ -34,18 +34,14 @@ class Wrong(Exception):
         self.picture = picture
 
 
-def start() -> None:
-    """Prepare a notebook: show an InputError as the one line that explains it; name a GPU if there is one."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None:
-        shell.set_custom_exc((InputError,), lambda shell, kind, error, trace, tb_offset=None: print(error))
-    if device().type != "cpu":
-        print(f"computing on {device().type}")
-
-
 def minutes(full: float) -> float:
     """How long to train: `full` minutes, or MINIT2I_HURRY times less where a test is in a hurry."""
     return full / float(os.environ.get("MINIT2I_HURRY", 1))
+
+
+def few(full: int, least: int = 8) -> int:
+    """How many pictures to draw: `full`, or MINIT2I_HURRY times fewer where a test is in a hurry."""
+    return max(min(full, least), round(full / float(os.environ.get("MINIT2I_HURRY", 1))))
 
 
 def learn(
@@ -57,7 +53,7 @@ def learn(
     far. The notebook's stop button ends it early, and keeps what was learnt.
     """
     losses: list[float] = []
-    attention_maps = 0
+    looks = 0
     with (
         contextlib.suppress(KeyboardInterrupt),
         tqdm(
@@ -74,8 +70,8 @@ def learn(
                 f"step {step}, loss {sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False
             )
             bar.update(min(training.seconds, bar.total) - bar.n)
-            if each_minute is not None and training.seconds > 60 * attention_maps + 30:
-                attention_maps += 1
+            if each_minute is not None and training.seconds > 60 * looks + 30:
+                looks += 1
                 each_minute()
     return losses
 
@@ -92,6 +88,8 @@ def check(name: str, answer: Any) -> None:
         return
     message = ""
     try:
+        if not callable(answer):
+            raise Wrong(f"Hand in the function itself, without calling it. This is {shown(answer)}.")
         with contextlib.redirect_stderr(sys.stdout):  # nbgrader takes whatever is on stderr for a failure
             picture = exercises[name](answer)
     except Wrong as wrong:
@@ -128,8 +126,6 @@ def compare(
     names = list(inspect.signature(right).parameters)
 
     def test(answer: Callable) -> Image.Image | None:
-        if not callable(answer):
-            raise Wrong(f"Hand in the function itself, without calling it. This is {shown(answer)}.")
         problem = ""
         for case in cases:
             got = attempt(answer, case)
@@ -148,6 +144,12 @@ def compare(
         return picture
 
     return test
+
+
+@cache
+def noise(*shape: int) -> Tensor:
+    """Numbers to try answers on: the same for the same shape."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
 def copied(case: tuple) -> tuple:

@@ -127,7 +127,7 @@ FORBIDDEN = {"launch", "launched", "rocket", "rockets", "space", "travel"}
 
 @cache
 def library() -> tuple[Matcher, list[Image.Image], list[str], Tensor]:
-    """The shipped CLIP, the emoji of one style, their names and their embeddings."""
+    """The pretrained CLIP, the emoji of one style, their names and their embeddings."""
     matcher = Matcher(load_model("clip"), load_tokenizer())
     rows = data.load("emoji")
     rows = rows.select([i for i, style in enumerate(rows["style"]) if style == "noto"])
@@ -136,8 +136,6 @@ def library() -> tuple[Matcher, list[Image.Image], list[str], Tensor]:
 
 
 def query_test(answer, wanted: int = 20) -> Image.Image:
-    if not callable(answer):
-        raise Wrong("Hand in the function itself, without calling it.")
     text = answer()
     if not isinstance(text, str) or not text.strip():
         raise Wrong("my_query() should return a text.")

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -14,7 +15,9 @@ from minit2i.evaluate.metrics import luma, psnr
 from minit2i.images import to_pil
 from minit2i.train.upscaler import degrade, unseen_emoji
 from minit2i.upscaler import bicubic
-from minit2i.world.batches import emoji_pictures, on_backgrounds
+from minit2i.world.batches import on_backgrounds
+from minit2i.world.datasets import load
+from minit2i.world.scenes import STYLES
 
 # ---- 04.1 ----
 
@@ -94,15 +97,18 @@ decibels_test = compare(
 @cache
 def exam() -> tuple[Tensor, Tensor]:
     """40 unseen emoji: small (40, 3, 32, 32) and true (40, 3, 128, 128)."""
-    art, words = emoji_pictures(128)
-    aside = art[unseen_emoji(words)][5::11][:40]
-    true = on_backgrounds(aside, torch.Generator().manual_seed(0), jitter=0.0)
+    rows = load("emoji")
+    unseen = unseen_emoji([{"name": name} for name in rows["name"]]).tolist()
+    some = [i for i, style in enumerate(rows["style"]) if unseen[i] and style in STYLES][5::11][:40]
+    art = [row["image"].convert("RGBA").convert("RGBa") for row in rows.select(some)]  # premultiplied
+    art = np.stack([drawing.resize((128, 128), Image.Resampling.BOX) for drawing in art])
+    true = on_backgrounds(
+        torch.from_numpy(art).permute(0, 3, 1, 2), torch.Generator().manual_seed(0), jitter=0.0
+    )
     return degrade(true, torch.Generator().manual_seed(0), p_clean=1), true
 
 
 def sharper_test(answer, wanted: float = 0.5) -> Image.Image:
-    if not callable(answer):
-        raise Wrong("Hand in the function itself, without calling it.")
     low, true = exam()
     base, got = bicubic(low, 128, 128).clamp(-1, 1), attempt(answer, (low,))
     if not isinstance(got, Tensor) or got.shape != true.shape:

@@ -12,6 +12,7 @@ from minit2i.checkpoint import load_model
 from minit2i.evaluate.judge import Judge
 from minit2i.evaluate.metrics import wilson_interval
 from minit2i.images import to_pil, to_tensor
+from minit2i.utils import device_of
 from minit2i.world import scenes
 from minit2i.world.render import render
 
@@ -72,8 +73,6 @@ def gallery() -> Tensor:
 
 
 def nearest_test(answer) -> Image.Image:
-    if not callable(answer):
-        raise Wrong("Hand in the function itself, without calling it.")
     many, grain = gallery(), torch.Generator().manual_seed(0)
     ones = [many[i] + 0.1 * torch.randn(many[i].shape, generator=grain) for i in (5, 17, 2)]
     found = [attempt(answer, (one, many)) for one in ones]
@@ -105,16 +104,14 @@ def nearest_test(answer) -> Image.Image:
 
 @cache
 def bench() -> tuple[Judge, Tensor, Tensor]:
-    """The judge, ten pictures and the animals on them."""
+    """The judge, ten pictures and the animals on them, all on one device."""
     judge = load_model("judge").requires_grad_(False)
-    drawn = [scenes.draw_scene(402, i, "all") for i in range(10)]
-    animals = torch.tensor([scenes.ANIMALS.index(scene.animal) for scene in drawn])
-    return judge, to_tensor([render(scene) for scene in drawn]), animals
+    shown, on = [scenes.draw_scene(402, i, "all") for i in range(10)], device_of(judge)
+    animals = torch.tensor([scenes.ANIMALS.index(scene.animal) for scene in shown])
+    return judge, to_tensor([render(scene) for scene in shown]).to(on), animals.to(on)
 
 
 def fool_test(answer, wanted: int = 7, most: float = 0.06) -> Image.Image:
-    if not callable(answer):
-        raise Wrong("Hand in the function itself, without calling it.")
     judge, pictures, animals = bench()
     changed = attempt(answer, (judge, pictures, animals))
     if not isinstance(changed, Tensor) or changed.shape != pictures.shape:

@@ -1,4 +1,4 @@
-"""Lesson 08, edit: beginning in the middle, what is known, one step back, the heat of a word."""
+"""Lesson 08, edit: beginning in the middle, what is known, one step back, where a word looks."""
 
 import math
 from functools import cache
@@ -7,16 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from exercises import compare
+from exercises import compare, noise
 from exercises.lesson_00 import chelsea
 from minit2i.images import to_pil
 from minit2i.schedule import Schedule
-
-
-@cache
-def noise(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
 
 # ---- 08.1 ----
 

@@ -1,17 +1,11 @@
-"""Lesson 09, draw: outlines, what a branch adds, intersection over union, the box of a drawing."""
+"""Lesson 09, draw: outlines, what a ControlNet adds, intersection over union, the box of a drawing."""
 
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from exercises import compare
-
-
-@cache
-def noise(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
+from exercises import compare, noise
 
 # ---- 09.1 ----
 

@@ -1,18 +1,11 @@
 """Lesson 10, video: a hop, one place in all frames, how outlines agree, flicker."""
 
 import math
-from functools import cache
 
 import torch
 from torch import Tensor
 
-from exercises import compare
-
-
-@cache
-def noise(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
+from exercises import compare, noise
 
 # ---- 10.1 ----
 

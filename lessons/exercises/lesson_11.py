@@ -65,13 +65,12 @@ same_mask = compare(
 
 def mask_test(answer):
     """`compare`, of an answer of True and False."""
-    if callable(answer):
-        try:
-            kind = getattr(answer(1, 2), "dtype", torch.bool)
-        except Exception:  # what goes wrong in it is told by `compare`
-            kind = torch.bool
-        if kind != torch.bool:
-            raise Wrong(f"expected True and False, got numbers ({kind}). A comparison gives True and False.")
+    try:
+        kind = getattr(answer(1, 2), "dtype", torch.bool)
+    except Exception:  # `compare` says what goes wrong in it
+        kind = torch.bool
+    if kind != torch.bool:
+        raise Wrong(f"expected True and False, got numbers ({kind}). A comparison gives True and False.")
     return same_mask(answer)
 
 

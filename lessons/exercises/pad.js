@@ -1,5 +1,5 @@
 // A pad to draw on, for a notebook or a page: mouse, touch or pen, and Ctrl+Z; no network, nothing but this file.
-// canvas.py shows it. `use` is handed the drawing as a PNG data URL when the student is content with it.
+// pad.py shows it. `use` is handed the drawing as a PNG data URL when the student is content with it.
 
 export function pad(el, { side, ground, palette, use }) {
   const make = (tag, props = {}, ...children) => {

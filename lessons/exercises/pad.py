@@ -2,7 +2,7 @@
 
 With anywidget installed (pip install anywidget) the drawing comes back by itself. Without it the button
 saves drawing.png, where the browser puts what it downloads, and `pad.picture("drawing.png")` reads it. The
-pad itself is canvas.js.
+pad itself is pad.js.
 """
 
 import base64

@@ -1,15 +1,19 @@
 """`check`: plain words for whatever a student hands in, and never a traceback, except when it is graded."""
 
+import contextlib
+import importlib
 import sys
 
 import exercises
 import pytest
 import torch
-from exercises import check, compare
+from exercises import Wrong, check, compare
+from PIL import Image
 from tqdm import tqdm
 
-from minit2i import viz
+from minit2i import utils, viz
 from minit2i.trainer import Training
+from minit2i.world import datasets
 
 
 def double(x):
@@ -66,24 +70,30 @@ def test_an_unknown_exercise_is_named(hand_in):
 
 def test_what_an_exercise_needs_and_lacks_is_not_taken_for_no_exercise(monkeypatch):
     assert exercises.load("98") == {}
-    monkeypatch.setitem(sys.modules, "minit2i.metrics", None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "minit2i.exercises.lesson_06", raising=False)
-    with pytest.raises(ModuleNotFoundError, match="minit2i.metrics"):
+    monkeypatch.setitem(sys.modules, "minit2i.evaluate.metrics", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "exercises.lesson_06", raising=False)
+    with pytest.raises(ModuleNotFoundError, match="minit2i.evaluate.metrics"):
         exercises.load("06")
 
 
 def test_a_look_at_each_minute_and_less_time_in_a_hurry(monkeypatch):
-    training, attention_maps = Training(torch.nn.Linear(2, 2)), []
+    training, looks = Training(torch.nn.Linear(2, 2)), []
 
     def batch_loss(model, generator):
         training.seconds += 10
         return model(torch.ones(1, 2)).square().mean()
 
-    exercises.learn(training, batch_loss, 3, each_minute=lambda: attention_maps.append(training.seconds))
-    assert [round(second, -1) for second in attention_maps] == [30, 90, 150]
-    assert exercises.minutes(8) == 8
+    exercises.learn(training, batch_loss, 3, each_minute=lambda: looks.append(training.seconds))
+    assert [round(second, -1) for second in looks] == [30, 90, 150]
+    assert exercises.minutes(8) == 8 and exercises.few(200) == 200
     monkeypatch.setenv("MINIT2I_HURRY", "20")
     assert exercises.minutes(8) == 0.4
+    assert [exercises.few(200), exercises.few(20), exercises.few(4), exercises.few(200, least=16)] == [
+        10,
+        8,
+        4,
+        16,
+    ]
 
 
 def test_nbgrader_sees_an_error_for_a_wrong_answer_only(hand_in, monkeypatch):
@@ -97,6 +107,58 @@ def test_nbgrader_finds_no_error_where_a_right_answer_shows_a_bar(hand_in, capsy
     check("99.1", lambda x: 2 * torch.stack(list(tqdm(x))))
     said = capsys.readouterr()
     assert "99.1: right." in said.out and said.err == ""
+
+
+def test_transparency_is_read_by_the_oldest_pillow_that_is_promised(monkeypatch):
+    monkeypatch.delattr(Image.Image, "get_flattened_data", raising=False)  # new in Pillow 12.1
+    lesson = importlib.import_module("exercises.lesson_00")
+    assert lesson.EXERCISES["00.4"](lesson.over) is not None
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Networks are loaded onto the "meta" device, which has shapes and no numbers; and no exercise keeps any.
+
+    Yields the kinds of devices that each layer which is called finds its weights and its inputs on.
+    """
+    exercises_with_networks = [
+        importlib.import_module(f"exercises.lesson_{n}") for n in ("01", "03", "05", "06")
+    ]
+    caches = [value for module in exercises_with_networks for value in vars(module).values()]
+    caches = [value for value in caches if hasattr(value, "cache_clear")]
+    here, found = utils.device, []
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("minit2i", "exercises")) and getattr(module, "device", None) is here:
+            monkeypatch.setattr(module, "device", lambda: torch.device("meta"))
+
+    def look(layer, inputs):
+        tensors = [part for part in (*layer.parameters(), *inputs) if isinstance(part, torch.Tensor)]
+        found.append({tensor.device.type for tensor in tensors})
+
+    for cached in caches:
+        cached.cache_clear()
+    with torch.nn.modules.module.register_module_forward_pre_hook(look):
+        yield found
+    for cached in caches:
+        cached.cache_clear()
+
+
+ANSWERS = {
+    "01.4": lambda: "a cup of tea",
+    "03.4": lambda: [999, 800, 600, 400, 200, 100],
+    "05.4": lambda: {"sampler": "ddim", "steps": 2, "guidance_scale": 2.0},
+    "06.4": lambda judge, pictures, animals: judge(pictures),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_exercise_keeps_its_pictures_where_its_networks_are(name, elsewhere, monkeypatch):
+    monkeypatch.setattr(datasets, "load", lambda *_, load=datasets.load: load("emoji").select(range(8)))
+    # It ends where the first number is wanted: there are none on that device
+    with contextlib.suppress(NotImplementedError, RuntimeError, Wrong):
+        exercises.load(name[:2])[name](ANSWERS[name])
+    assert len(elsewhere) > 5
+    assert all(devices <= {"meta"} for devices in elsewhere)
 
 
 def test_stopping_a_training_early_keeps_what_was_learnt():

@@ -5,10 +5,10 @@ import io
 import shutil
 
 import pytest
-from exercises import pad
-from exercises.pad import PALETTE, DrawingPad, drawn, page
+from exercises.pad import PALETTE, PREFIX, DrawingPad, drawn, page
 from PIL import Image
 
+from minit2i.images import open_image
 from minit2i.utils import InputError
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -17,7 +17,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 def url_of(picture: Image.Image) -> str:
     file = io.BytesIO()
     picture.save(file, "PNG")
-    return pad.PREFIX + base64.b64encode(file.getvalue()).decode()
+    return PREFIX + base64.b64encode(file.getvalue()).decode()
 
 
 def test_what_is_handed_over_is_read_with_care():
@@ -27,10 +27,10 @@ def test_what_is_handed_over_is_read_with_care():
         with pytest.raises(InputError, match="nothing was drawn"):
             drawn(url)
     with pytest.raises(InputError, match="came over broken"):
-        drawn(pad.PREFIX + "not base64")
+        drawn(PREFIX + "not base64")
     for content in (b"", b"hello"):
         with pytest.raises(InputError, match="the drawing: not a picture"):
-            drawn(pad.PREFIX + base64.b64encode(content).decode())
+            drawn(PREFIX + base64.b64encode(content).decode())
 
 
 def test_without_a_widget_the_drawing_is_a_file(tmp_path):
@@ -47,7 +47,7 @@ def test_the_page_needs_nothing_from_elsewhere():
 
 
 @pytest.fixture
-def pad():
+def tab():
     """A page of a headless browser that shows the pad."""
     playwright = pytest.importorskip("playwright.sync_api")
     if BROWSER is None:
@@ -76,13 +76,13 @@ def handed_over(tab, tmp_path) -> Image.Image:
         tab.get_by_role("button", name="use this").click()
     path = tmp_path / "drawing.png"
     download.value.save_as(path)
-    return pad.open_image(path)
+    return open_image(path)
 
 
-def test_a_stroke_is_drawn_in_its_colour_and_handed_over(pad, tmp_path):
-    pad.get_by_role("button", name="red").click()
-    stroke(pad, (60, 60), (200, 60))
-    picture = handed_over(pad, tmp_path)
+def test_a_stroke_is_drawn_in_its_colour_and_handed_over(tab, tmp_path):
+    tab.get_by_role("button", name="red").click()
+    stroke(tab, (60, 60), (200, 60))
+    picture = handed_over(tab, tmp_path)
     assert picture.size == (256, 256)
     red = tuple(bytes.fromhex(PALETTE["red"][1:]))
     assert picture.getpixel((130, 60)) == red
@@ -90,34 +90,34 @@ def test_a_stroke_is_drawn_in_its_colour_and_handed_over(pad, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["button", "keys"])
-def test_undo_takes_the_last_stroke_back_and_only_that(pad, tmp_path, how):
-    stroke(pad, (40, 40), (80, 40))
-    stroke(pad, (160, 160), (200, 160))
+def test_undo_takes_the_last_stroke_back_and_only_that(tab, tmp_path, how):
+    stroke(tab, (40, 40), (80, 40))
+    stroke(tab, (160, 160), (200, 160))
     if how == "button":
-        pad.get_by_role("button", name="undo").click()
+        tab.get_by_role("button", name="undo").click()
     else:
-        pad.keyboard.press("Control+z")
-    picture = handed_over(pad, tmp_path)
+        tab.keyboard.press("Control+z")
+    picture = handed_over(tab, tmp_path)
     assert picture.getpixel((60, 40)) != (255, 255, 255)
     assert picture.getpixel((180, 160)) == (255, 255, 255)
 
 
-def test_clear_empties_it_and_the_brush_has_a_width(pad, tmp_path):
-    stroke(pad, (40, 40), (80, 40))
-    pad.get_by_role("button", name="clear").click()
-    pad.get_by_role("slider").fill("4")
-    stroke(pad, (20, 128), (230, 128))
-    picture = handed_over(pad, tmp_path)
+def test_clear_empties_it_and_the_brush_has_a_width(tab, tmp_path):
+    stroke(tab, (40, 40), (80, 40))
+    tab.get_by_role("button", name="clear").click()
+    tab.get_by_role("slider").fill("4")
+    stroke(tab, (20, 128), (230, 128))
+    picture = handed_over(tab, tmp_path)
     column = [picture.getpixel((128, y)) for y in range(256)]
     assert 2 <= sum(pixel != (255, 255, 255) for pixel in column) <= 8
 
 
-def test_a_finger_draws_too(pad, tmp_path):
-    box, touch = pad.locator("canvas").bounding_box(), pad.context.new_cdp_session(pad)
+def test_a_finger_draws_too(tab, tmp_path):
+    box, touch = tab.locator("canvas").bounding_box(), tab.context.new_cdp_session(tab)
     for name, x in (("touchStart", 50), ("touchMove", 100), ("touchMove", 150), ("touchEnd", None)):
         points = [] if x is None else [{"x": box["x"] + x, "y": box["y"] + 90}]
         touch.send("Input.dispatchTouchEvent", {"type": name, "touchPoints": points})
-    assert handed_over(pad, tmp_path).getpixel((100, 90)) != (255, 255, 255)
+    assert handed_over(tab, tmp_path).getpixel((100, 90)) != (255, 255, 255)
 
 
 def test_a_widget_hands_the_drawing_to_python():
