@@ -27,9 +27,6 @@ KNOWN = sorted(set(FORMATS.values()))
 MAX_PIXELS = 40_000_000  # more than any camera phone's usual picture, little enough to fit in memory
 
 
-# ---- Pictures and tensors ----
-
-
 def as_rgb(picture: Image.Image) -> Image.Image:
     """Turn a picture of any mode into 8-bit RGB: transparency over white, deep greys scaled to 8 bits."""
     if picture.mode[0] in "IF":  # 16- and 32-bit integers, floats
@@ -82,9 +79,6 @@ def to_pil(x: Tensor) -> list[Image.Image]:
     """Turn (B, C, H, W) in [-1, 1] or uint8, C = 1 or 3, into pictures; the exact inverse of `to_tensor`."""
     pixels = (x if x.dtype == torch.uint8 else to_uint8(x)).permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, C)
     return [Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture) for picture in pixels]
-
-
-# ---- Picture files ----
 
 
 def open_image(file: str | os.PathLike | io.BytesIO, name: str = "") -> Image.Image:

@@ -97,9 +97,6 @@ def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
     return loss
 
 
-# ---- What happens to pictures; each takes and returns (B, 3, H, W) in [-1, 1] ----
-
-
 def soften(pictures: Tensor, generator: Generator) -> Tensor:
     """Mild changes that leave a picture intact, for content is judged: wobbly outlines, blur, noise."""
     pictures = warp(pictures, 0.5 * one_each(pictures, generator), generator)
