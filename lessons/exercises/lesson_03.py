@@ -154,7 +154,7 @@ def clothes() -> TextToImage:
 @torch.no_grad()
 def walk(times: list[int]) -> Tensor:
     """24 samples of the pretrained network (fewer in a hurry), by DDIM at these times."""
-    t2i, count = clothes(), few(24)
+    t2i, count = clothes(), few(24, least=4)
     denoise, bars = denoiser_of(t2i.denoiser, t2i.schedule, t2i.encode([""] * count)), t2i.schedule.alpha_bar
     x = torch.randn(24, 1, 32, 32, generator=torch.Generator().manual_seed(0))[:count]
     x = x.to(device_of(t2i.denoiser))
