@@ -67,12 +67,10 @@ def answers(model: Judge, pictures: Tensor) -> Tensor:
     return in_batches(lambda x: torch.stack([y.argmax(1) for y in model(x.to(on))], dim=1).cpu(), pictures)
 
 
-def truth(scenes: list[Scene], questions: dict[str, tuple[str, ...]] = QUESTIONS) -> Tensor:
+def truth(scenes: list[Scene]) -> Tensor:
     """The right answers for intact scenes: (B, questions) int64."""
-    items = questions.items()
-    return torch.tensor(
-        [[values.index(getattr(s, name, "intact")) for name, values in items] for s in scenes]
-    )
+    rows = ([values.index(getattr(s, name, "intact")) for name, values in QUESTIONS.items()] for s in scenes)
+    return torch.tensor([*rows])
 
 
 def verdicts(model: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ Shape letters: B batch, H height, W width, N number of samples, D number of feat
 """
 
 import math
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -60,12 +59,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     a, b = luma(a).cpu().double(), luma(b).cpu().double()
     window = gaussian_window(sigma=1.5, radius=5).double()[None, None]  # (1, 1, 11, 11)
     # The means of all windows that lie inside the picture, (B, 1, H - 10, W - 10)
-    local_mean = partial(F.conv2d, weight=window)
-    mean_a, mean_b = local_mean(a), local_mean(b)
+    mean_a, mean_b, mean_aa, mean_bb, mean_ab = (F.conv2d(x, window) for x in (a, b, a * a, b * b, a * b))
     # sigma_ab = E[ab] - E[a] E[b], with E the mean by the window's weights          (eq. 15 and 16)
-    var_a = local_mean(a * a) - mean_a * mean_a
-    var_b = local_mean(b * b) - mean_b * mean_b
-    cov_ab = local_mean(a * b) - mean_a * mean_b
+    var_a, var_b, cov_ab = mean_aa - mean_a**2, mean_bb - mean_b**2, mean_ab - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2  # keep the fractions finite where a window is black or flat
     #         (2 mu_a mu_b + C1) (2 sigma_ab + C2)
     # SSIM = -----------------------------------------------------------             (eq. 13)
@@ -105,9 +101,8 @@ def retrieved_at_k(similarity: Tensor, answer: Tensor, k: int) -> Tensor:
     similarity: (Q, G), larger is more alike; answer: (Q,) int64, the gallery index that is right.
     """
     right = similarity.gather(1, answer[:, None])  # (Q, 1)
-    # rank 1 is best: count the entries not below the right one, itself included; a NaN is never below
-    rank = (~(similarity < right)).sum(dim=1)  # (Q,)
-    return rank <= k
+    # its rank, 1 is best: count the entries not below the right one, itself included; a NaN is never below
+    return (~(similarity < right)).sum(dim=1) <= k
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:

@@ -51,11 +51,10 @@ def evaluate(
     if n < 2:
         raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
     bench = Bench(folder, n, seed)
-    measures = {name: resolve(entry.measure) for name, entry in NETWORKS.items() if entry.measure}
-    report = {"n": n, "seed": seed, **{name: measure(bench) for name, measure in measures.items()}}
+    figures = {name: resolve(entry.measure)(bench) for name, entry in NETWORKS.items() if entry.measure}
     if copies is not None:
         save_image(bench.pictures["copy-check"], copies)
-    return report
+    return {"n": n, "seed": seed, **figures}
 
 
 def as_text(report: dict) -> str:

@@ -89,12 +89,9 @@ def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
     pictures: (B, C, H, W) in [-1, 1]; right: (B, questions) int64. Returns a scalar.
     """
     *logits, intact = model(pictures)
-    whole = right[:, -1].float()  # 1 where the picture is intact
-    loss = F.cross_entropy(intact, right[:, -1])
-    for i, logit in enumerate(logits):
-        each = F.cross_entropy(logit, right[:, i], reduction="none")  # (B,)
-        loss = loss + (whole * each).sum() / whole.sum().clamp(min=1)
-    return loss
+    whole = right[:, -1].float()  # (B,), 1 where the picture is intact
+    each = sum(F.cross_entropy(logit, right[:, i], reduction="none") for i, logit in enumerate(logits))
+    return F.cross_entropy(intact, right[:, -1]) + (whole * each).sum() / whole.sum().clamp(min=1)
 
 
 def soften(pictures: Tensor, generator: Generator) -> Tensor:

@@ -52,7 +52,6 @@ def measured(judged_weights, tmp_path_factory):
         return read(half)[:2]
 
     with pytest.MonkeyPatch.context() as patch:  # less of everything, to be quick
-        patch.setattr(clip, "PROBE_SCENES", 60)
         for module in (clip, fidelity):
             patch.setattr(module, "emoji_pictures", emoji)
         for module in (clip, scenes):
