@@ -1,7 +1,6 @@
 """Pictures and the tensors that a network sees: from files and PIL to numbers in [-1, 1] and back.
 
-Whatever a stranger's file may hold is read with care: transparency, deep greys, rotation, broken or huge
-files.
+A stranger's file is read with care: transparency, deep greys, rotation, colours, broken or huge files.
 
 Shapes: B pictures, C channels (3 colour, 1 grey), H height, W width. Values in a tensor are in [-1, 1].
 """
