@@ -108,8 +108,7 @@ def run(
         write_file(log, "".join(f"{row}\n" for row in ["step,seconds,loss", *rows]).encode())
         save_image(recipe.preview(training.average, data), out / "preview.png")
 
-    interrupted, mean, kept = [], None, training.seconds
-    # Ctrl-C: finish the step first, then stop.
+    interrupted, mean, kept = [], None, training.seconds  # after Ctrl-C the step is finished first
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
     try:
         with progress(None, name, total=steps, initial=training.step, unit=" steps", smoothing=0.05) as bar:
@@ -140,17 +139,16 @@ def run(
 def check_folder(out: Path, about: dict, needs: dict[str, str], resume: bool) -> None:
     """Raises InputError, which says what to do, if a run may not begin in a folder, or not go on in it."""
     checkpoint = out / "checkpoint.pt"
-    if resume and not checkpoint.is_file():
+    found = about_checkpoint(checkpoint) if checkpoint.is_file() else {}
+    if resume and not found:
         raise InputError(f"nothing to resume: there is no {checkpoint}")
-    if checkpoint.is_file():
-        found = about_checkpoint(checkpoint)
-        if not resume:
-            there = f"{checkpoint} is there, of step {found['step']}"
-            raise InputError(f"{there}: --resume goes on from it, --out takes another folder")
-        for key, ours in about.items():
-            if found.get(key, ours) != ours:
-                was = f"{checkpoint} was made with {key} {found[key]}, not {ours}"
-                raise InputError(f"{was}: say the same as then, or take another --out")
+    if found and not resume:
+        there = f"{checkpoint} is there, of step {found['step']}"
+        raise InputError(f"{there}: --resume goes on from it, --out takes another folder")
+    for key, ours in about.items():
+        if found.get(key, ours) != ours:
+            was = f"{checkpoint} was made with {key} {found[key]}, not {ours}"
+            raise InputError(f"{was}: say the same as then, or take another --out")
     for other, wanted in needs.items():
         if (out / find(other).name).is_file() and fingerprint(other, out) != wanted:
             raise InputError(f"{out} holds another {other} than --weights: take another --out")
@@ -158,11 +156,10 @@ def check_folder(out: Path, about: dict, needs: dict[str, str], resume: bool) ->
 
 def surroundings() -> dict[str, str]:
     """Where a training runs, for the model card: machine, PyTorch, commit, and a hash of the data."""
+    command = ["git", "-C", Path(__file__).parent, "rev-parse", "--short", "HEAD"]
     try:
-        command = ["git", "rev-parse", "--short", "HEAD"]
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-        commit = done.stdout.strip() or "unknown"
-    except OSError:
+        commit = subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()
+    except (OSError, subprocess.CalledProcessError):
         commit = "unknown"
     on, data = device().type, hashlib.sha256(data_file("SHA256SUMS").read_bytes()).hexdigest()[:16]
     kind = f"{torch.backends.cpu.get_cpu_capability()}, {platform.machine()}"

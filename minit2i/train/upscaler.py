@@ -70,8 +70,7 @@ class UpscalerRecipe(Recipe):
         rows = batches.random_indices(len(data.emoji), 4, generator)
         emoji = batches.on_backgrounds(data.emoji[rows], generator)
         drawn = torch.cat([random_crops(pictures, SIDE, generator) for pictures in (scenes[3:], emoji)])
-        rest = self.batch - len(drawn) - len(redrawn)
-        photos = torch.cat([piece_of(data.photos, generator) for _ in range(rest)])
+        photos = torch.cat([piece_of(data.photos, generator) for _ in range(self.batch - 6 - 4)])
         photos = batches.mirror_half(photos, generator)
         # Photographs stay undamaged: fur looks like noise, and should not be smoothed away as such.
         low = torch.cat([redrawn, degrade(drawn, generator), degrade(photos, generator, p_clean=1)])
@@ -132,8 +131,9 @@ def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 
 def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
     """Small pictures (B, 3, H, W) from which the upscaler must find `high` (B, 3, 4H, 4W), in [-1, 1], again.
 
-    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as pictures that
-    one generates or downloads are. Raises ValueError when a side is no multiple of 4.
+    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as what one
+    generates or downloads is: blurred, noised, and every second one compressed as JPEG.
+    Raises ValueError when a side is no multiple of 4.
     """
     height, width = high.shape[-2:]
     if height % 4 or width % 4:
@@ -141,21 +141,14 @@ def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
     low = bicubic(high, height // 4, width // 4).clamp(-1, 1)
     damaged = torch.rand(len(low), generator=generator) >= p_clean
     for i in damaged.nonzero().flatten().tolist():
-        low[i] = _damage(low[i], generator)
+        blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
+        sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
+        window = batches.gaussian_window(sigma, radius=3).to(low).expand(3, 1, 7, 7)
+        padded = F.pad(low[i : i + 1], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
+        grain = torch.randn(low[i].shape, generator=generator).to(low)
+        low[i] = (F.conv2d(padded, window, groups=3)[0] + 0.06 * noise * grain).clamp(-1, 1)
+        if compress < 0.5:
+            file = io.BytesIO()
+            to_pil(low[i : i + 1])[0].save(file, "JPEG", quality=round(50 + 45 * quality))
+            low[i] = to_tensor(Image.open(file))[0]
     return low
-
-
-def _damage(picture: Tensor, generator: Generator) -> Tensor:
-    """Blur a picture (3, H, W), add noise, and compress every second one as JPEG; all mildly, by chance."""
-    blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
-    sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
-    window = batches.gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)
-    padded = F.pad(picture[None], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
-    picture = F.conv2d(padded, window, groups=3)[0]  # (3, H, W)
-    grain = torch.randn(picture.shape, generator=generator).to(picture)
-    picture = (picture + 0.06 * noise * grain).clamp(-1, 1)
-    if compress < 0.5:
-        file = io.BytesIO()
-        to_pil(picture[None])[0].save(file, "JPEG", quality=round(50 + 45 * quality))
-        picture = to_tensor(Image.open(file))[0]
-    return picture
