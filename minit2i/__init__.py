@@ -6,7 +6,7 @@ folder is a chapter that grew from it, whole: its networks, their use, their tra
 
 STORY = (
     "utils", "images", "viz", "tokenizer", "layers", "clip", "schedule", "unet", "samplers", "guidance",
-    "upscaler", "autoencoder", "checkpoint", "text2image", "trainer", "muon",
+    "upscaler", "autoencoder", "checkpoint", "text2image", "muon", "trainer",
 )  # fmt: skip
 CHAPTERS = ("world", "train", "evaluate", "edit", "sketch", "video", "describe", "cli")  # in this order, too
 

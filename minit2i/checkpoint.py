@@ -44,8 +44,7 @@ class Entry:
 
     def next_command(self, folder: str | Path) -> str:
         """What to do with the weights, once they are in this folder."""
-        out = f" --out {folder}" if self.use.startswith("train") else ""
-        return f"minit2i {self.use} --weights {folder}{out}"
+        return f"minit2i {self.use} --weights {folder}"
 
 
 CROWN = '"a cat wearing a red crown"'
@@ -70,7 +69,8 @@ NETWORKS = {
     "inpaint": Entry("unet:UNet", "edit.train:InpaintRecipe", "the denoiser, which sees what is known",
                      f"edit picture.png {CROWN} --mask mask.png", "edit.evaluate:measure"),
     "reader": Entry("edit.scene_reader:SceneReader", "edit.train:ReaderRecipe",
-                    "what does this picture show, and where?", f"edit picture.png {CROWN}"),
+                    "what does this picture show, and where?", f"edit picture.png {CROWN}",
+                    measure="edit.evaluate:measure_reader"),
     "sketch": Entry("sketch.controlnet:ControlNet", "sketch.train:SketchRecipe", "a drawing says where",
                     f"sketch drawing.png {CROWN}", "sketch.evaluate:measure"),
     "planner": Entry("video.planner:Planner", "video.train:PlannerRecipe", "words to a motion", SPIN),

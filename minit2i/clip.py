@@ -182,9 +182,6 @@ def contrastive_loss(scores: Tensor) -> Tensor:
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
 
 
-# ---- The trained CLIP put to use ----
-
-
 class Matcher:
     """Score, classify and search with PIL pictures and plain texts."""
 

@@ -24,20 +24,16 @@ def guided(
     clamp: bool = True,
     **conditioning: Tensor | Callable,
 ) -> Denoise:
-    """Classifier-free guidance: go further in the direction in which the words change the model's prediction.
+    """Classifier-free guidance: go further in the direction in which the words change the prediction.
 
     cond, uncond: text of the captions and of as many empty ones. guidance_scale s: 0 unconditional, 1
-    conditional (one forward pass each), above 1 exaggerated. clamp: keep x_0_hat in [-1, 1].
-    conditioning: what the model is given with the words and without.
-    Source: Ho & Salimans 2022, eq. 6, s = 1 + w.
+    conditional (one forward pass each), above 1 exaggerated (Ho & Salimans 2022, eq. 6, s = 1 + w). clamp:
+    keep x_0_hat in [-1, 1]. conditioning: what the model is given with the words and without.
     """
     if guidance_scale in (0, 1):
         return denoiser_of(model, schedule, cond if guidance_scale == 1 else uncond, clamp, **conditioning)
     text = Text(*(torch.cat(pair) for pair in zip(uncond, cond, strict=True)))  # a batch of 2B
-    twice = {
-        name: torch.cat([value, value]) if isinstance(value, Tensor) else value
-        for name, value in conditioning.items()
-    }
+    twice = {k: torch.cat([v, v]) if isinstance(v, Tensor) else v for k, v in conditioning.items()}
     denoise_both = denoiser_of(model, schedule, text, clamp=False, **twice)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:

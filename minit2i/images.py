@@ -1,7 +1,6 @@
 """Pictures and the tensors that a network sees: from files and PIL to numbers in [-1, 1] and back.
 
-Whatever a stranger's file may hold is read with care: transparency, deep greys, rotation, broken or huge
-files.
+A stranger's file is read with care: transparency, deep greys, rotation, colours, broken or huge files.
 
 Shapes: B pictures, C channels (3 colour, 1 grey), H height, W width. Values in a tensor are in [-1, 1].
 """
@@ -25,9 +24,6 @@ FORMATS = {
 }  # fmt: skip
 KNOWN = sorted(set(FORMATS.values()))
 MAX_PIXELS = 40_000_000  # more than any camera phone's usual picture, little enough to fit in memory
-
-
-# ---- Pictures and tensors ----
 
 
 def as_rgb(picture: Image.Image) -> Image.Image:
@@ -84,31 +80,21 @@ def to_pil(x: Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture) for picture in pixels]
 
 
-# ---- Picture files ----
-
-
-def open_image(path: str | os.PathLike) -> Image.Image:
+def open_image(file: str | os.PathLike | io.BytesIO, name: str = "") -> Image.Image:
     """Read a picture file as RGB: first frame, turned as its EXIF says, 16-bit scaled, transparency on white,
     colours as sRGB.
 
-    Raises InputError, with the path, if it is missing, broken, no picture, or of more than MAX_PIXELS.
+    name: what to call it, if not by its path. Raises InputError, with that, if it is missing, broken, no
+    picture, or of more than MAX_PIXELS.
     """
-    return as_rgb(read_image(path))
+    return as_rgb(read_image(file, name))
 
 
-def read_image(path: str | os.PathLike) -> Image.Image:
+def read_image(file: str | os.PathLike | io.BytesIO, name: str = "") -> Image.Image:
     """The same in its own mode, transparency and all: what a mask or a drawing may need."""
-    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe might never end
-        raise InputError(f"{path}: not a file")
-    return _read(path, path)
-
-
-def decode_image(content: bytes, name: str) -> Image.Image:
-    """`open_image` for a picture in memory; `name` stands in for the path."""
-    return as_rgb(_read(io.BytesIO(content), name))
-
-
-def _read(file: str | os.PathLike | io.BytesIO, name: str | os.PathLike) -> Image.Image:
+    name, in_memory = name or file, isinstance(file, io.BytesIO)
+    if not in_memory and os.path.exists(file) and not os.path.isfile(file):  # a pipe might never end
+        raise InputError(f"{name}: not a file")
     try:
         with Image.open(file, formats=KNOWN) as picture:
             # Opening has read the header only: a small file can claim to be huge, so ask before decoding.

@@ -1,8 +1,7 @@
 """From pure noise to a picture, by asking a denoiser again and again.
 
 A denoiser is any function `denoise(x_t, t) -> x_0_hat`: shown a noisy picture, it predicts the clean one.
-From far away the prediction is a blur, so a sampler goes only a little way towards it and asks again. All
-samplers share one loop and differ in the step.
+From far away that is a blur, so a sampler goes a little way towards it and asks again. All share one loop.
 
 Papers: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Lu et al. 2022 (DPM-Solver++), Lugmayr et al. 2022
 (RePaint, resampling).

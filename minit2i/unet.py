@@ -208,15 +208,19 @@ class UNet(nn.Module):
         return F.silu(embedding)
 
     def enter(
-        self, x_t: Tensor, layout: Tensor | None, known: Tensor | None = None, angle: Tensor | None = None
+        self,
+        x_t: Tensor,
+        layout: Tensor | None,
+        inpaint_cond: Tensor | None = None,
+        angle: Tensor | None = None,
     ) -> Tensor:
         """What the first block works on, (B, widths[0], H/patch, W/patch): the noisy picture, where its
         positions are in the frame, and what is known of it. angle: see `frame_waves`."""
         x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch))
         if layout is not None:
             x = x + self.frame(frame_waves(layout[:, -3:], *x.shape[2:], angle))
-        if known is not None:
-            x = x + self.inpaint_cond(F.pixel_unshuffle(known, self.config.patch))
+        if inpaint_cond is not None:
+            x = x + self.inpaint_cond(F.pixel_unshuffle(inpaint_cond, self.config.patch))
         return x
 
     def encode(self, x: Tensor, inputs: BlockInputs) -> tuple[Tensor, list[Tensor]]:

@@ -1,12 +1,10 @@
 """The upscaler: a small picture in, the same picture four times as large out.
 
-Bicubic enlarging already gets the smooth parts right, so the network only learns what is missing: the sharp
-edges. It works at the small size, where a convolution is cheap, and turns each pixel into a block of 4 x 4 at
-the very end.
+Bicubic enlarging already gets the smooth parts right, so the network learns what is missing: sharp edges. It
+works at the small size, where a convolution is cheap, and turns each pixel into 4 x 4 at the very end.
 
-Papers: Lim et al. 2017, "Enhanced deep residual networks for single image super-resolution" (EDSR: residual
-blocks without batch norm, L1 loss); Shi et al. 2016, "Real-time single image and video super-resolution using
-an efficient sub-pixel convolutional neural network" (pixel shuffle); Keys 1981 (bicubic).
+Papers: Lim et al. 2017 (EDSR: residual blocks without batch norm, L1 loss), Shi et al. 2016 (pixel shuffle),
+Keys 1981 (bicubic).
 
 Shape letters: B batch, C width, H and W height and width of the small picture, S scale (4).
 """

@@ -48,9 +48,6 @@ def need(module: str) -> Any:
         raise InputError(f"this needs {name}: pip install 'minit2i[lessons]' brings it") from None
 
 
-# ---- Files ----
-
-
 def data_file(*parts: str) -> Path:
     """The path of a file or folder of the embedded data. Raises InputError if it is not there."""
     path = DATA.joinpath(*parts)
@@ -79,24 +76,6 @@ def write_file(path: str | os.PathLike, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def lesson() -> None:
-    """Prepare a lesson's notebook, wherever it is: find `exercises`, show an InputError as its one line, and
-    name a GPU if there is one. Raises InputError where the lessons are not."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None:
-        shell.set_custom_exc((InputError,), lambda shell, kind, error, trace, tb_offset=None: print(error))
-    folder = DATA.parent / "lessons"
-    if not (folder / "exercises").is_dir():
-        raise InputError("the lessons come with the repository: clone it, and run pip install -e . there")
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    if device().type != "cpu":
-        print(f"computing on {device().type}")
-
-
-# ---- Where to compute ----
 
 
 def device() -> torch.device:

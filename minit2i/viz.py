@@ -11,24 +11,40 @@ import json
 import math
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .images import as_rgb, save_image, to_pil
-from .utils import InputError, write_file
+from .utils import DATA, InputError, device, write_file
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
+
+
+def lesson() -> None:
+    """Prepare a lesson's notebook, wherever it is: find `exercises`, show an InputError as its one line, and
+    name a GPU if there is one. Raises InputError where the lessons are not."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        shell.set_custom_exc((InputError,), lambda shell, kind, error, trace, tb_offset=None: print(error))
+    folder = DATA.parent / "lessons"
+    if not (folder / "exercises").is_dir():
+        raise InputError("the lessons come with the repository: clone it, and run pip install -e . there")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    if device().type != "cpu":
+        print(f"computing on {device().type}")
 
 
 def show(picture, alt: str) -> None:
     """Show a PIL picture, a matplotlib figure or a scrubber's HTML in a notebook.
 
-    alt: what it shows, for those who cannot see it. What is large as PNG, such as a photograph, becomes a
-    JPEG.
+    alt: what it shows, for those who cannot see it. What is large as a PNG, as photos are, becomes a JPEG.
     """
     from IPython.display import HTML, display
 
@@ -46,11 +62,7 @@ def show(picture, alt: str) -> None:
 
 
 def grid(
-    pictures: list[Image.Image],
-    columns: int = 8,
-    captions: list[str] | None = None,
-    side: int = 128,
-    gap: int = 4,
+    pictures: list[Image.Image], columns: int = 8, captions: list[str] | None = None, side: int = 128
 ) -> Image.Image:
     """Pictures in rows, each enlarged or shrunk to `side` pixels, with captions below.
 
@@ -59,7 +71,7 @@ def grid(
     """
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    font, line = ImageFont.load_default(11), 14
+    font, line, gap = ImageFont.load_default(11), 14, 4
     lines = [_wrap(caption, font, side) for caption in captions or [""] * len(pictures)]
     below = (max(map(len, lines)) * line + 4) if captions else 0
     sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + below + gap) + gap), "white")
@@ -100,25 +112,12 @@ def filmstrip(frames: list[Tensor], count: int = 8, side: int = 128) -> Image.Im
 def save_film(frames: list[Image.Image], path: str | Path, seconds: float = 3.0, rest: float = 1.0) -> None:
     """Write an animated GIF or WebP that rests on its last frame for so many seconds, and loops; or an MP4,
     which does neither. Raises InputError if there is no encoder for that (the program ffmpeg)."""
-    if str(path).lower().endswith(".mp4"):
-        _save_mp4(frames, path, round(len(frames) / seconds))
+    if not str(path).lower().endswith(".mp4"):
+        each = round(1000 * seconds / len(frames))
+        durations = [each] * (len(frames) - 1) + [each + round(1000 * rest)]
+        save_image(frames[0], path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
         return
-    each = round(1000 * seconds / len(frames))
-    durations = [each] * (len(frames) - 1) + [each + round(1000 * rest)]
-    save_image(frames[0], path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
-
-
-def find_encoder(path: str | Path) -> str:
-    """The program that writes an .mp4. Raises InputError, with the path, if it is not here."""
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        raise InputError(f"{path}: an .mp4 needs the program ffmpeg; a .gif or a .webp does not")
-    return ffmpeg
-
-
-def _save_mp4(frames: list[Image.Image], path: str | Path, rate: int) -> None:
-    ffmpeg = find_encoder(path)
-    width, height = frames[0].size
+    ffmpeg, (width, height), rate = find_encoder(path), frames[0].size, round(len(frames) / seconds)
     raw = b"".join(as_rgb(frame).tobytes() for frame in frames)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "film.mp4")
@@ -131,21 +130,26 @@ def _save_mp4(frames: list[Image.Image], path: str | Path, rate: int) -> None:
         write_file(path, file.read_bytes())
 
 
+def find_encoder(path: str | Path) -> str:
+    """The program that writes an .mp4. Raises InputError, with the path, if it is not here."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise InputError(f"{path}: an .mp4 needs the program ffmpeg; a .gif or a .webp does not")
+    return ffmpeg
+
+
 def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, side: int = 256) -> str:
     """A film under a slider, as one piece of HTML: all frames lie side by side in one picture.
 
     frames: (1, C, H, W) each, in [-1, 1]. alt: what it shows, for those who cannot see it. labels: what to
     write below each frame. The slider also obeys the arrow keys.
     """
-    pictures = [as_rgb(to_pil(frame)[0]) for frame in frames]
-    (width, height), last = pictures[0].size, len(pictures) - 1
-    sheet = Image.new("RGB", (width * len(pictures), height))
-    for i, picture in enumerate(pictures):
-        sheet.paste(picture, (i * width, 0))
+    (height, width), last = frames[0].shape[-2:], len(frames) - 1
+    sheet = as_rgb(to_pil(torch.cat(frames, dim=-1))[0])
     file = io.BytesIO()
     sheet.save(file, "WEBP", quality=70)
     source = base64.b64encode(file.getvalue()).decode()
-    labels = labels or [f"frame {i + 1} of {len(pictures)}" for i in range(len(pictures))]
+    labels = labels or [f"frame {i + 1} of {len(frames)}" for i in range(len(frames))]
     move = (
         f"this.previousElementSibling.style.backgroundPosition = 100 * this.value / {max(1, last)} + '% 0';"
         "this.nextElementSibling.textContent = JSON.parse(this.dataset.labels)[this.value];"
@@ -155,7 +159,7 @@ def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, si
         f'<div style="max-width: {side}px; font-family: sans-serif">'
         f'<div role="img" aria-label="{html.escape(alt)}" style="aspect-ratio: {width} / {height}; '
         f"image-rendering: pixelated; background: url(data:image/webp;base64,{source}) 0 0 / "
-        f'{100 * len(pictures)}% 100%"></div>'
+        f'{100 * len(frames)}% 100%"></div>'
         f'<input type="range" min="0" max="{last}" value="0" aria-label="time" '
         f'style="width: 100%; margin: 8px 0" '
         f'data-labels="{html.escape(json.dumps(labels))}" oninput="{move}">'
@@ -165,24 +169,22 @@ def scrubber(frames: list[Tensor], alt: str, labels: list[str] | None = None, si
 
 def score_table(pictures: list[Image.Image], captions: list[str], scores: Tensor) -> Image.Image:
     """How well each picture (column) fits each caption (row). scores: (pictures, captions)."""
-    scores = scores.detach().float().cpu()
+    scores = scores.detach().float().cpu().T.numpy()  # (captions, pictures)
     figure, axes = _figure(3 + len(pictures) * 0.8, 1.4 + len(captions) * 0.45)
-    axes.imshow(scores.T, cmap="viridis", aspect="auto")
+    axes.imshow(scores, cmap="viridis", aspect="auto")
     axes.set_yticks(range(len(captions)), captions, fontsize=8)
     axes.set_xticks(range(len(pictures)), [f"picture {i + 1}" for i in range(len(pictures))], fontsize=8)
     middle = (scores.max() + scores.min()) / 2
-    for row in range(len(captions)):
-        for column in range(len(pictures)):
-            value = scores[column, row].item()
-            readable = {"color": "black" if value > middle else "white", "fontsize": 8}
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", **readable)
+    for (row, column), value in np.ndenumerate(scores):
+        readable = {"color": "black" if value > middle else "white", "fontsize": 8}
+        axes.text(column, row, f"{value:.0f}", ha="center", va="center", **readable)
     table = _to_picture(figure)
     box = axes.get_window_extent()  # known once it is drawn
     step = box.width / len(pictures)
     side = min(96, int(step) - 4)
     sheet = Image.new("RGB", (table.width, table.height + side + 8), "white")
     for i, picture in enumerate(pictures):
-        sheet.paste(grid([picture], side=side, gap=0), (round(box.x0 + (i + 0.5) * step - side / 2), 4))
+        sheet.paste(grid([picture], side=side), (round(box.x0 + (i + 0.5) * step - side / 2) - 4, 0))
     sheet.paste(table, (0, side + 8))
     return sheet
 

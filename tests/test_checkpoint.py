@@ -130,7 +130,7 @@ def test_the_registry_names_what_there_is():
             or not entry.options
         )
     assert checkpoint.NETWORKS["clip"].next_command("F") == 'minit2i search "something sad" --weights F'
-    assert checkpoint.NETWORKS["tokenizer"].next_command("F") == "minit2i train clip --weights F --out F"
+    assert checkpoint.NETWORKS["tokenizer"].next_command("F") == "minit2i train clip --weights F"
 
 
 def test_a_card_cannot_have_just_any_function_called(tiny_weights):

@@ -25,7 +25,7 @@ def frame(colour):
 
 
 def test_a_grid_holds_every_picture_in_reading_order():
-    sheet = viz.grid([plain(RED), plain(GREEN), plain(BLUE)], columns=2, side=20, gap=4)
+    sheet = viz.grid([plain(RED), plain(GREEN), plain(BLUE)], columns=2, side=20)
     assert sheet.size == (2 * 24 + 4, 2 * 24 + 4)
     assert [sheet.getpixel(place) for place in ((14, 14), (38, 14), (14, 38), (38, 38))] == [
         RED,

@@ -7,12 +7,13 @@ pad itself is pad.js.
 
 import base64
 import html
+import io
 import json
 from pathlib import Path
 
 from PIL import Image
 
-from minit2i.images import decode_image, open_image
+from minit2i.images import open_image
 from minit2i.utils import InputError
 
 SIDE = 256
@@ -34,7 +35,7 @@ def drawn(url: str) -> Image.Image:
         content = base64.b64decode(url.removeprefix(PREFIX), validate=True)
     except ValueError:
         raise InputError('the drawing came over broken: press "use this" again') from None
-    return decode_image(content, "the drawing")
+    return open_image(io.BytesIO(content), "the drawing")
 
 
 def page(side: int = SIDE) -> str:

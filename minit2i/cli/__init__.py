@@ -1,8 +1,8 @@
 """The command `minit2i`: from what was typed to what is done, and how mistakes are told.
 
-parser.py says what may be typed, commands.py does it. The latter is imported only once the arguments are
-understood, for it needs PyTorch, and `minit2i --help` should not wait for that. A mistake, be it in the
-arguments or in a file, is one line on stderr and exit code 2; a mistake of ours keeps its traceback.
+parser.py says what may be typed; commands.py does it, and is imported only once that is understood: it needs
+PyTorch, and `minit2i --help` should not wait. A mistake, in the arguments or in a file, is one line on stderr
+and exit code 2; a mistake of ours keeps its traceback.
 """
 
 import os

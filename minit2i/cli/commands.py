@@ -1,144 +1,42 @@
 """What each command of `minit2i` does: `run_NAME` is given the arguments that parser.py understood.
 
 Each looks at its files before it computes, so that a mistake is found in a second and not after an hour.
-First comes what they share, then the commands, in the order of `minit2i --help`.
 """
 
 import contextlib
-import hashlib
-import itertools
 import json
 import os
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from PIL import Image, ImageOps
-from PIL.PngImagePlugin import PngInfo
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as save_tensors
 
 from minit2i import viz
 from minit2i.autoencoder import false_colours
-from minit2i.checkpoint import NETWORKS, fingerprint, load_model, load_tokenizer
+from minit2i.checkpoint import NETWORKS, fingerprint, load_model, load_tokenizer, sha256
 from minit2i.clip import Matcher
 from minit2i.describe.chat import HELP, Chat, Turn, is_goodbye, plainly
 from minit2i.edit import any_size
 from minit2i.edit.compositing import SIDE, Letterbox
 from minit2i.edit.editor import Editor
-from minit2i.images import FORMATS, MAX_PIXELS, as_rgb, open_image, read_image, save_image, to_pil, to_tensor
+from minit2i.evaluate.report import as_markdown, as_text, evaluate
+from minit2i.images import MAX_PIXELS, as_rgb, open_image, read_image, to_pil, to_tensor
 from minit2i.sketch.sketcher import Sketcher, on_paper
 from minit2i.text2image import TextToImage
-from minit2i.tokenizer import Tokenizer, words_of
+from minit2i.tokenizer import words_of
 from minit2i.train.recipe import RunSettings, recipe_for, run
 from minit2i.train.tokenizer import train_tokenizer
 from minit2i.upscaler import upscale
-from minit2i.utils import InputError, data_file, device, device_of, need, progress, warn, write_file
+from minit2i.utils import InputError, data_file, device, device_of, need, warn, write_file
 from minit2i.video.animator import Animator
 from minit2i.world import datasets
 
 from . import say
-from .parser import build_parser, version
-
-
-def check_output(path: str | Path, endings: tuple[str, ...] = tuple(FORMATS)) -> Path:
-    """Find out before a long computation whether its result can be written."""
-    path = Path(path)
-    if path.suffix.lower() not in endings:
-        raise InputError(f"{path}: the name must end in one of {', '.join(endings)}")
-    if path.is_dir():
-        raise InputError(f"{path}: cannot write it (it is a folder)")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise InputError(f"{path}: cannot write it ({error.strerror})") from error
-    return path
-
-
-def open_picture(path: str) -> Image.Image:
-    """A picture that a command changes, as RGB; says so if part of it was transparent."""
-    picture = read_image(path)
-    transparent = picture.has_transparency_data and picture.mode[0] not in "IF"
-    if transparent and picture.convert("RGBA").getchannel("A").getextrema()[0] < 255:
-        warn(f"{path} is transparent: it is laid on white")
-    return as_rgb(picture)
-
-
-def square_of(picture: Image.Image, name: str) -> Image.Image:
-    """The whole picture in a square of SIDE pixels; says what is around it."""
-    if picture.width != picture.height:
-        warn(f"{name} is no square: what is at its edges fills it up")
-    return Letterbox(picture).square
-
-
-def pictures_in(folder: Path, square) -> dict[str, Image.Image]:
-    """The pictures in a folder and its folders that are not hidden, by name; warns of those it cannot read.
-
-    square: what to make of each, so that many fit in memory.
-    """
-    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS]
-    shown, pictures = [path for path in paths if not any(part[0] == "." for part in path.parts)], {}
-    for path in progress(shown, "reading", unit=" pictures"):
-        try:
-            pictures[str(path)] = square(open_image(folder / path))
-        except InputError as error:
-            warn(f"left out {error}")
-    if not pictures:
-        raise InputError(f"{folder}: there is no picture in it that can be read")
-    return pictures
-
-
-def shorten(text: str, tokenizer: Tokenizer) -> str:
-    """As many words of a text as the model has room for, with a warning if that is not all of them."""
-    words = words_of(text[:1000])  # far more than there is room for, yet little enough to spell out quickly
-    lengths = itertools.accumulate(len(tokenizer.encode_word(word)) for word in words)
-    fitting = sum(length <= tokenizer.context - 2 for length in lengths)  # start and end take two
-    if fitting == len(words) and len(text) <= 1000:
-        return text
-    warn(f"the text is too long: only its first {fitting} words are read")
-    return " ".join(words[:fitting])
-
-
-def conditioning(prompt: str, t2i: TextToImage) -> str:
-    """The prompt, shortened to what there is room for; warns if no word of it is known."""
-    prompt = shorten(prompt, t2i.tokenizer)
-    if "words" in t2i.card and not set(t2i.card["words"]).intersection(words_of(prompt)):
-        warn("there is no known word in the prompt: what to draw is left to chance")
-    return prompt
-
-
-def sampling(args, *more: str) -> dict:
-    """What was said of sampling; what was not is left to the way of drawing."""
-    given = {name: getattr(args, name) for name in ("seed", "steps", *more)}
-    return given if args.guidance is None else {**given, "guidance_scale": args.guidance}
-
-
-DRAWN_FROM = ("prompt", "seed", "index", "steps", "guidance", "sampler", "style", "best_of", "strength",
-              "version")  # fmt: skip
-
-
-def save(picture: Image.Image, path: Path, args=None, silently: bool = False) -> None:
-    """Write a picture and print its name. A PNG says from which of args it was drawn, and can be again."""
-    options = {}
-    if args is not None and path.suffix.lower() == ".png":
-        options["pnginfo"] = texts = PngInfo()
-        for name, value in {**vars(args), "version": version()}.items():
-            if name in DRAWN_FROM and value is not None:
-                texts.add_text(name, str(value).encode("utf-8", "replace").decode())
-    save_image(picture, path, **options)
-    if not silently:
-        print(path)
-
-
-def show(rows: list[dict], as_json: bool) -> None:
-    """Print rows of a text and a number, the highest first, as JSON or as a table with bars."""
-    text, number = rows[0]
-    rows = sorted(rows, key=lambda row: -row[number])
-    table = [f"{row[number]:7.3f} {'█' * round(20 * max(0, row[number])):<20} {row[text]}" for row in rows]
-    print(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else "\n".join(table))
+from .parser import build_parser
+from .shared import check_output, open_picture, pictures_in, sampling, save, shorten, show, square_of
 
 
 def run_generate(args) -> None:
@@ -149,10 +47,11 @@ def run_generate(args) -> None:
         film_out = check_output(args.film, endings=(".gif", ".webp"))
         strip_out = check_output(film_out.with_suffix(".png"))
         if count > 1 or out in (film_out, strip_out):
-            paths = f"writes {film_out} and {strip_out}"
-            raise InputError(f"--film {paths}, for one picture (no -n, no --best-of) of another name (-o)")
+            raise InputError(
+                "--film shows one picture: leave out -n and --best-of, and name it otherwise with -o"
+            )
     t2i = TextToImage.load(args.weights)
-    args.prompt = conditioning(args.prompt, t2i)
+    args.prompt = shorten(args.prompt, t2i.tokenizer, t2i.card.get("words", ()))
     given = sampling(args, "sampler", "style") | {"first": (args.index - 1) * args.best_of}
     if args.film:
         film = list(t2i.steps([args.prompt], **given))
@@ -188,7 +87,7 @@ def write_film(film: list, t2i: TextToImage, path: Path, strip: Path) -> None:
 def run_sketch(args) -> None:
     out, drawing = check_output(args.out), on_paper(read_image(args.drawing))
     sketcher = Sketcher.load(args.weights)
-    args.prompt = conditioning(args.prompt, sketcher.t2i)
+    args.prompt = shorten(args.prompt, sketcher.t2i.tokenizer, sketcher.t2i.card.get("words", ()))
     x = to_tensor(square_of(drawing, args.drawing), size=sketcher.t2i.size)
     small = sketcher.draw(x, [args.prompt], args.strength, **sampling(args))
     save(to_pil(sketcher.t2i.enlarge(small, SIDE))[0], out, args)
@@ -259,8 +158,8 @@ def run_upscale(args) -> None:
     if 16 * picture.width * picture.height > MAX_PIXELS:
         raise InputError(f"{args.image}: too large, at most {MAX_PIXELS / 16e6} megapixels can be enlarged")
     model = load_model("upscaler", args.weights)
-    x = to_tensor(picture).to(device_of(model))
-    save(to_pil(upscale(model, x, eight_bits=True, desc="enlarging"))[0], out)
+    large = upscale(model, to_tensor(picture).to(device_of(model)), eight_bits=True, desc="enlarging")
+    save(to_pil(large)[0], out)
 
 
 def run_denoise(args) -> None:
@@ -278,10 +177,9 @@ def run_denoise(args) -> None:
 def run_describe(args) -> None:
     if bool(args.images) == bool(args.dir):
         raise InputError("name pictures to describe, or a folder with --dir")
+    pictures = {path: open_image(path) for path in args.images}
     if args.dir:
         pictures = pictures_in(Path(args.dir), lambda picture: Letterbox(picture).square)
-    else:
-        pictures = {path: open_image(path) for path in args.images}
     chat, rows = Chat.load(args.weights, edits=False), []
     for name, picture in pictures.items():
         rows.append({"image": name, "caption": chat.answer(chat.tensor(picture))[0]})
@@ -311,13 +209,11 @@ def run_chat(args) -> None:
     before = []  # the pictures that were changed, for "undo"
     with contextlib.suppress(EOFError):
         while not is_goodbye(text := input("> " if typed else "").strip()):
-            if plainly(text) != "undo":
+            if plainly(text) == "undo":
+                turn = Turn("as it was before", before.pop()) if before else Turn("nothing to undo", picture)
+            else:
                 turn = chat.turn(picture, shorten(text, chat.t2i.tokenizer))
                 before += [picture] if turn.picture is not picture else []
-            elif before:
-                turn = Turn("as it was before", before.pop())
-            else:
-                turn = Turn("nothing was changed", picture)
             print(turn.answer, flush=True)
             if turn.picture is not picture:
                 picture = turn.picture
@@ -343,23 +239,22 @@ def run_classify(args) -> None:
 def run_search(args) -> None:
     if not words_of(args.query):
         raise InputError("nothing was asked: say in words what to look for")
-    out, matcher, cache = check_output(args.out), load_matcher(args), None
+    out, matcher = check_output(args.out), load_matcher(args)
     if args.dir:
         found = pictures_in(Path(args.dir), lambda picture: ImageOps.fit(picture, (128, 128)))
         names, pictures = list(found), list(found.values())
         say("this CLIP learnt from emoji and other drawings: expect little of photographs")
     else:
-        columns = {"image": args.image, "caption": args.caption}
-        options = {ours: theirs for ours, theirs in columns.items() if theirs}
+        options = {name: vars(args)[name] for name in ("image", "caption") if vars(args)[name]}
         rows = datasets.load(args.data, **options)
         if args.data == "emoji":  # the style that no training saw, too
             rows = need("datasets").concatenate_datasets([rows, datasets.load("emoji", "test")])
         columns = [rows[c] for c in ("name", "style") if c in rows.column_names] or [rows["caption"]]
         names = [", ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
         pictures = rows["image"]
-        cache = cache_file(args) if args.data in datasets.SETS else None
-    query = shorten(args.query, matcher.tokenizer)
-    hits = matcher.search(query, embedded_once(matcher, pictures, cache), args.k)
+    ours = not args.dir and args.data in datasets.SETS
+    embedded = embed_once(args, matcher, pictures) if ours else matcher.embed(pictures)
+    hits = matcher.search(shorten(args.query, matcher.tokenizer), embedded, args.k)
     rows = [{"name": names[i], "score": cosine} for i, cosine in hits]
     show(rows, args.json)
     captions = [f"{row['name']} {row['score']:.2f}" for row in rows]
@@ -367,30 +262,26 @@ def run_search(args) -> None:
     save(preview, out, silently=args.json)
 
 
-def embedded_once(matcher: Matcher, pictures: list[Image.Image], cache: Path | None) -> torch.Tensor:
-    """The embeddings of pictures, from the file of an earlier search or else by CLIP, and then kept there."""
-    with contextlib.suppress(OSError, SafetensorError, KeyError):  # not there, or damaged: make it anew
-        return load_file(cache)["embedded"]
-    embedded = matcher.embed(pictures).cpu()
-    if cache is not None:
-        with contextlib.suppress(OSError):  # no room for it: the next search takes as long, no more
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            write_file(cache, save_tensors({"embedded": embedded}))
-    return embedded
-
-
-def cache_file(args) -> Path:
-    """Where the embeddings of a set are kept: with other weights or other data, under another name."""
+def embed_once(args, matcher: Matcher, pictures: list[Image.Image]) -> torch.Tensor:
+    """Embeddings of a set, kept in a file: with other weights or other data, under another name."""
     state = fingerprint("clip", args.weights) + data_file("SHA256SUMS").read_text()
-    key = hashlib.sha256(state.encode()).hexdigest()[:16]
     folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(folder, "minit2i", f"{args.data}-{key}.safetensors")
+    path = Path(folder, "minit2i", f"{args.data}-{sha256(state)[:16]}.safetensors")
+    with contextlib.suppress(Exception):  # not there yet, or damaged: make it
+        return safetensors.torch.load_file(path)["embedded"]
+    embedded = matcher.embed(pictures).cpu()
+    with contextlib.suppress(OSError):  # no place for it: the next search takes as long, no more
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, safetensors.torch.save({"embedded": embedded}))
+    return embedded
 
 
 def run_train(args) -> None:
     out = Path(args.out or f"runs/{args.name}")
     if args.name == "tokenizer" and (args.minutes or args.steps or args.seed or args.resume):
         raise InputError("the tokenizer takes no --minutes, --steps, --seed or --resume: it counts pairs")
+    if args.resume and not (out / "checkpoint.pt").is_file():
+        raise InputError(f"nothing to resume: there is no {out / 'checkpoint.pt'}")
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / "preview.png")
     if args.name == "tokenizer":
@@ -406,13 +297,9 @@ def run_train(args) -> None:
 
 def run_evaluate(args) -> None:
     out = check_output(args.out)
-    data_file("scenes")  # is there something to compare with?
-    from minit2i.evaluate.report import as_markdown, as_text, evaluate
-
     say(f"computing on {device().type} (--device chooses another)")
-    report = evaluate(args.weights, n=args.n, seed=args.seed, copies=out)
-    write = as_markdown if args.markdown else as_text
-    print(json.dumps(report, indent=2) if args.json else write(report))
+    report = evaluate(args.weights, args.n, args.seed, copies=out)
+    print(json.dumps(report, indent=2) if args.json else (as_markdown if args.markdown else as_text)(report))
 
 
 def run_data(args) -> None:

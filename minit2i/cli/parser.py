@@ -63,7 +63,6 @@ OPTIONS = {  # that several commands have
     "--guidance": {"type": between(0.0, 100.0), "help": "guidance scale: how closely to follow the prompt"},
     "--style": {"choices": STYLES, "help": "style of art (random)"},
     "--size": {"type": int, "default": 256, "help": "pixels a side (%(default)s)"},
-    "--strength": {"type": between(0.0, 1.0)},
     "--dir": {"type": folder, "metavar": "FOLDER", "help": "the pictures in a folder, and in those within"},
     "--json": {"action": "store_true", "help": "print JSON"},
     "--weights": {"type": folder, "metavar": "FOLDER", "help": "look here for weights first"},
@@ -109,7 +108,7 @@ def build_parser() -> Parser:
     add("--film", metavar="FILE", help="also write how it comes about: a .gif or .webp, and a strip, .png")
     add = command("sketch", f"DRAWING PROMPT {sampling}", "draw a picture that follows a crude drawing",
                   'drawing.png "a fox wearing a red top hat"', "sketch.png")  # fmt: skip
-    add("--strength", **OPTIONS["--strength"], default=1.0, help="0 ignores the drawing (%(default)s)")
+    add("--strength", type=between(0.0, 1.0), default=1.0, help="0 ignores the drawing (%(default)s)")
     add = command("video", f"PROMPT {sampling} --style", "draw a video of what the prompt says",
                   '"a fox wearing a red top hat, sliding left"', "video.gif")  # fmt: skip
     add("--size", **OPTIONS["--size"], choices=SIZES[:2])
@@ -121,7 +120,7 @@ def build_parser() -> Parser:
     add("--mask", metavar="FILE", help="redraw what is marked in this picture (else found from the words)")
     add = command("vary", f"IMAGE PROMPT {sampling}", "draw a variation of a picture",
                   'picture.png "a dog wearing a blue baseball cap" --strength 0.7', "vary.png")  # fmt: skip
-    add("--strength", **OPTIONS["--strength"], default=0.6, help="1 ignores the picture (%(default)s)")
+    add("--strength", type=between(0.0, 1.0), default=0.6, help="1 ignores the picture (%(default)s)")
     add = command("extend", f"IMAGE {sampling}", "go on beyond the edge of a picture",
                   'picture.png "an owl" "a pig in a crown" --right 512', "extend.png")  # fmt: skip
     add("prompts", metavar="PROMPT", nargs="+", help="what is seen there: one, or one a window")

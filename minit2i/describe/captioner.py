@@ -101,9 +101,6 @@ def caption_loss(model: Captioner, picture: Tensor, batch: Batch) -> Tensor:
     return F.cross_entropy(logits.float(), ids[batch.rows, batch.columns])
 
 
-# ---- Writing ----
-
-
 @torch.no_grad()
 def write(
     model: Captioner,
@@ -138,38 +135,6 @@ def write(
         # Only the new token goes through the network: the caches hold all before it
         logits = model(None, chosen[:, None].to(picture.device), caches)
     return [tokenizer.decode(row) for row in written]
-
-
-@torch.no_grad()
-def beam_search(
-    model: Captioner, tokenizer: Tokenizer, picture: Tensor, question: str = DESCRIBE, width: int = 4
-) -> list[tuple[str, float]]:
-    """Likely answers to one picture (1, P, W), the likeliest first, with the logarithm of how likely each is.
-
-    In each step every unfinished text goes on in all ways, and only the `width` likeliest are kept: what
-    begins well may end badly, and the other way round. Without a cache, which is plainer here.
-    """
-    start = tokenizer.encode(question)
-    beams: list[tuple[list[int], float]] = [([], 0.0)]
-    finished: list[tuple[list[int], float]] = []
-    for _ in range(LONGEST):
-        ids = torch.tensor([start + row for row, _ in beams], device=picture.device)
-        logits = model(picture.expand(len(beams), -1, -1), ids)[:, -1]
-        # log p(text, token) = log p(text) + log p(token | text)
-        so_far = torch.tensor([score for _, score in beams], dtype=torch.float32, device="cpu")
-        scores = so_far[:, None] + logits.float().log_softmax(-1).cpu()  # (beams, V)
-        best, before, beams = scores.flatten().topk(width), beams, []
-        for score, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            beam, token = divmod(index, scores.shape[1])
-            if token == tokenizer.end:
-                finished.append((before[beam][0], score))
-            else:
-                beams.append(([*before[beam][0], token], score))
-        finished = sorted(finished, key=lambda pair: -pair[1])[:width]
-        # What is unfinished only becomes less likely
-        if not beams or (len(finished) == width and finished[-1][1] >= beams[0][1]):
-            break
-    return [(tokenizer.decode(row), score) for row, score in finished or beams]
 
 
 @torch.no_grad()

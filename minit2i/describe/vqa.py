@@ -222,9 +222,6 @@ def ask(kind: str, scene: Scene, other: Scene, rng: random.Random, things: list[
     return Question(kind, view, *question_about(kind, view, rng))
 
 
-# ---- Answers ----
-
-
 def pictures_of(questions: list[Question], size: int = 64) -> Tensor:
     """The pictures that are asked about: (B, 3, size, size) in [-1, 1]."""
     return to_tensor([render_view(one.view, size) for one in progress(questions, "rendering")])

@@ -31,7 +31,7 @@ ROOM = 0.6  # of a window has to be new for another animal to stand there
 def vary(editor: Editor, picture: Image.Image, prompt: str, strength: float, **settings) -> Image.Image:
     """A variation of a picture, of the same size; see `Editor.vary`."""
     letterbox = Letterbox(as_rgb(picture))
-    small = _shrunk(editor, _tensor(editor, letterbox.square))
+    small = _shrunk(editor, to_tensor(letterbox.square))
     drawn = editor.vary(small, [prompt], strength, **settings)
     same = torch.equal(drawn, small)
     return picture if same else letterbox.back(to_pil(editor.t2i.enlarge(drawn, SIDE))[0])
@@ -42,22 +42,21 @@ def inpaint(
 ) -> tuple[Image.Image, Image.Image]:
     """Draw anew what is marked in a mask of any mode and size (see `to_mask`), with the settings of
     `Editor.inpaint`; the rest stays as it is. Returns the picture, and the mask as it was understood."""
-    picture, mask = as_rgb(picture), to_mask(mask, picture.size)
+    letterbox, mask = Letterbox(as_rgb(picture)), to_mask(mask, picture.size)
     if not mask.getbbox():
-        return picture, mask
-    small = _shrunk(editor, _tensor(editor, Letterbox(picture).square))
-    masks = F.max_pool2d(_covered(editor, mask), SIDE // editor.t2i.size)
-    return _laid_into(editor, editor.inpaint(small, masks, [prompt], **settings), picture, mask), mask
+        return letterbox.picture, mask
+    small = _shrunk(editor, to_tensor(letterbox.square))
+    masks = F.max_pool2d(_covered(mask).to(small), SIDE // editor.t2i.size)
+    return _laid_into(editor, letterbox, editor.inpaint(small, masks, [prompt], **settings), mask), mask
 
 
 def edit(editor: Editor, picture: Image.Image, prompt: str, **settings) -> tuple[Image.Image, Image.Image]:
     """Change a picture to what the prompt says; see `Editor.edit`. Returns it and where it was changed."""
-    picture = as_rgb(picture)
-    letterbox = Letterbox(picture)
-    edited = editor.edit(_shrunk(editor, _tensor(editor, letterbox.square)), [prompt], **settings)
+    letterbox = Letterbox(as_rgb(picture))
+    edited = editor.edit(_shrunk(editor, to_tensor(letterbox.square)), [prompt], **settings)
     masks = F.interpolate(2 * edited.masks - 1, (SIDE, SIDE), mode="bilinear")
     mask = letterbox.back(to_pil(masks)[0]).point(lambda value: 255 * (value >= 128))
-    return _laid_into(editor, edited.pictures, picture, mask), mask
+    return _laid_into(editor, letterbox, edited.pictures, mask), mask
 
 
 def extend(
@@ -86,7 +85,9 @@ def extend(
     end = picture.crop((left, top, left + (seen if x else width), top + (seen if y else height)))
     end = end.resize((known, SIDE) if x else (SIDE, known), Image.Resampling.LANCZOS)
     # A window is a square: what is at the far end goes on, as in a letterbox
-    strip = F.pad(turned(_tensor(editor, end), side), (SIDE - known, 0, 0, 0), mode="replicate")
+    strip = F.pad(turned(to_tensor(end), side), (SIDE - known, 0, 0, 0), mode="replicate").to(
+        device_of(editor.t2i.denoiser)
+    )
     for i in progress(range(windows), "windows"):
         prompt, new = prompts[min(i, len(prompts) - 1)], min(step, grow - i * step)
         strip = torch.cat([strip, _window(editor, strip[..., -SIDE:], prompt, side, new, **settings)], dim=-1)
@@ -101,26 +102,22 @@ def extend(
 def _window(editor: Editor, end: Tensor, prompt: str, side: str, new: int, **settings) -> Tensor:
     """The next so many pixels of a strip that ends in this square: (1, 3, SIDE, new)."""
     _, [wanted] = editor.read(_shrunk(editor, turned(end, side)), [prompt])
-    scene = amid_the_new if new >= ROOM * SIDE else left_behind
-    layout = layout_vectors([scene(wanted, side, new / SIDE)])
+    layout = layout_vectors([moved_on(wanted, side, new / SIDE, anew=new >= ROOM * SIDE)])
     known = turned(F.pad(end[..., new:], (0, new, 0, 0), mode="replicate"), side)
     mask = turned(F.pad(torch.zeros_like(end[:, :1, :, new:]), (0, new), value=1.0), side)
     masks = F.max_pool2d(mask, SIDE // editor.t2i.size)
     drawn = editor.inpaint(_shrunk(editor, known), masks, [prompt], layout=layout, **settings)
-    large = editor.t2i.enlarge(drawn, SIDE)
-    return turned(composite(known, match_colours(known, large, mask), mask, RIM), side)[..., -new:]
+    large = match_colours(known, editor.t2i.enlarge(drawn, SIDE), mask)
+    return turned(composite(known, large, mask, RIM), side)[..., -new:]
 
 
-def left_behind(scene: Scene, side: str, share: float) -> Scene:
-    """What is still seen of a scene from a window that has moved on by this share of itself."""
-    x, y = TOWARDS[side]
-    return replace(scene, x=scene.x - share * x, y=scene.y - share * y)
-
-
-def amid_the_new(scene: Scene, side: str, share: float) -> Scene:
-    """A scene in the middle of what such a window shows for the first time."""
+def moved_on(scene: Scene, side: str, share: float, anew: bool) -> Scene:
+    """A scene in a window that has moved on by this share of itself: what is still seen of it or, anew, in
+    the middle of what the window shows for the first time."""
     (x, y), middle = TOWARDS[side], (1 - share) / 2
-    return replace(scene, x=middle * x, y=middle * y, size=min(0.84, 0.98 * share))
+    if anew:
+        return replace(scene, x=middle * x, y=middle * y, size=min(0.84, 0.98 * share))
+    return replace(scene, x=scene.x - share * x, y=scene.y - share * y)
 
 
 def turned(x: Tensor, side: str) -> Tensor:
@@ -130,23 +127,19 @@ def turned(x: Tensor, side: str) -> Tensor:
     return x.flip(-2, -1) if side in ("up", "left") else x
 
 
-def _tensor(editor: Editor, picture: Image.Image, mode: str = "RGB") -> Tensor:
-    return to_tensor(picture, mode=mode).to(device_of(editor.t2i.denoiser))
-
-
 def _shrunk(editor: Editor, x: Tensor) -> Tensor:
-    return bicubic(x, editor.t2i.size, editor.t2i.size).clamp(-1, 1)
+    return bicubic(x.to(device_of(editor.t2i.denoiser)), editor.t2i.size, editor.t2i.size).clamp(-1, 1)
 
 
-def _covered(editor: Editor, mask: Image.Image) -> Tensor:
+def _covered(mask: Image.Image) -> Tensor:
     """A mask in its square (1, 1, SIDE, SIDE): 1 where anything white is."""
-    return (_tensor(editor, Letterbox(mask, Image.Resampling.BOX).square, "L") > -1).float()
+    return (to_tensor(Letterbox(mask, Image.Resampling.BOX).square, mode="L") > -1).float()
 
 
-def _laid_into(editor: Editor, drawn: Tensor, picture: Image.Image, mask: Image.Image) -> Image.Image:
+def _laid_into(editor: Editor, letterbox: Letterbox, drawn: Tensor, mask: Image.Image) -> Image.Image:
     """What was drawn small, at the picture's size, laid into it where the mask is white."""
-    letterbox, masks = Letterbox(picture), _covered(editor, mask)
-    large = match_colours(_tensor(editor, letterbox.square), editor.t2i.enlarge(drawn, SIDE), masks)
+    known, masks = to_tensor(letterbox.square).to(drawn), _covered(mask).to(drawn)
+    large = match_colours(known, editor.t2i.enlarge(drawn, SIDE), masks)
     share = letterbox.back(to_pil(2 * feather(masks, RIM) - 1)[0])
     share = ImageChops.darker(share, mask)  # enlarging blurs the edge: never beyond it
-    return Image.composite(letterbox.back(to_pil(large)[0]), picture, share)
+    return Image.composite(letterbox.back(to_pil(large)[0]), letterbox.picture, share)

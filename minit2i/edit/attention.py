@@ -20,9 +20,7 @@ from minit2i.tokenizer import Tokenizer, words_of
 
 class AttentionStore:
     """A hook that changes nothing and keeps how much each position attends to each word, the mean over heads.
-
-    prompts: how many there are. Under guidance as many empty ones come before them, and are left out.
-    """
+    prompts: how many there are. Under guidance as many empty ones come before them, and are left out."""
 
     def __init__(self, prompts: int):
         self.prompts = prompts
@@ -54,18 +52,14 @@ def token_columns(tokenizer: Tokenizer, text: str) -> list[tuple[str, list[int]]
 
 def attention_map(maps: Tensor, columns: list[int]) -> Tensor:
     """How much each position attends to a word, 1 where most: maps (..., side, side, M) -> (..., side, side).
-
-    columns: those of its tokens, see `token_columns`; without any: 0 everywhere. Source: Tang et al. 2023.
-    """
+    columns: those of its tokens, see `token_columns`; without any: 0 everywhere. Source: Tang et al. 2023."""
     total = maps[..., columns].sum(dim=-1)
     return total / total.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
 
 
 def map_of_changes(maps: Tensor, tokenizer: Tokenizer, first: list[str], second: list[str]) -> Tensor:
     """How much each position attends to the words that only one of two prompts has: (B, side, side), 0 to 1.
-
-    maps: (2B, side, side, M), of the B first prompts and then of the B second ones.
-    """
+    maps: (2B, side, side, M), of the B first prompts and then of the B second ones."""
     changes = []
     for b, both in enumerate(zip(first, second, strict=True)):
         each = [attention_map(maps[b], [])]
@@ -79,11 +73,8 @@ def map_of_changes(maps: Tensor, tokenizer: Tokenizer, first: list[str], second:
 def shared_tokens(tokenizer: Tokenizer, first: str, second: str) -> tuple[list[int], list[int]]:
     """The tokens that two prompts share, in order: their columns in the first, and in the second."""
     matcher = SequenceMatcher(None, tokenizer.encode(first), tokenizer.encode(second), autojunk=False)
-    old, new = [], []
-    for i, j, size in matcher.get_matching_blocks():
-        old += range(i, i + size)
-        new += range(j, j + size)
-    return old, new
+    pairs = [(i + n, j + n) for i, j, size in matcher.get_matching_blocks() for n in range(size)]
+    return [i for i, _ in pairs], [j for _, j in pairs]
 
 
 class PromptToPrompt:
@@ -118,10 +109,9 @@ class PromptToPrompt:
         groups = weights.unflatten(0, (-1, 2, B)).clone()  # (1 or 2, 2, B, h, P, P + M); words are the last
         groups[:-1, 1] = groups[:-1, 0]  # the empty prompts are the same
         first, second = groups[-1]
-        own = second.clone()
         second[..., :P] = first[..., :P]
         for b, (old, new) in enumerate(self.shared):
             second[b, :, :, [P + j for j in new]] = first[b, :, :, [P + j for j in old]]
         total = second.sum(dim=-1, keepdim=True)
-        second.copy_(torch.where(total > 0.1, second / total.clamp(min=0.1), own))
+        second.copy_(torch.where(total > 0.1, second / total.clamp(min=0.1), weights[-B:]))
         return groups.flatten(0, 2)

@@ -24,19 +24,17 @@ class Letterbox:
 
     def __init__(self, picture: Image.Image, resample: Image.Resampling = Image.Resampling.LANCZOS):
         """picture: RGB or grey ("L"), of any size."""
-        self.size = picture.size
-        shape = [max(1, round(SIDE * n / max(picture.size))) for n in picture.size]
-        small = picture if picture.size == (*shape,) else picture.resize(shape, resample)
-        self.left, self.top = ((SIDE - n) // 2 for n in shape)
-        self.right, self.bottom = self.left + shape[0], self.top + shape[1]
-        margins = ((self.top, SIDE - self.bottom), (self.left, SIDE - self.right), (0, 0))
-        pixels = np.asarray(small)
+        self.picture = picture
+        width, height = (max(1, round(SIDE * n / max(picture.size))) for n in picture.size)
+        left, top = (SIDE - width) // 2, (SIDE - height) // 2
+        self.box = left, top, left + width, top + height
+        pixels = np.asarray(picture.resize((width, height), resample))
+        margins = ((top, SIDE - top - height), (left, SIDE - left - width), (0, 0))
         self.square = Image.fromarray(np.pad(pixels, margins[: pixels.ndim], mode="edge"))
 
     def back(self, square: Image.Image) -> Image.Image:
         """A square of SIDE pixels -> a picture of the size of the one that was given."""
-        inner = square.crop((self.left, self.top, self.right, self.bottom))
-        return inner if inner.size == self.size else inner.resize(self.size, Image.Resampling.LANCZOS)
+        return square.crop(self.box).resize(self.picture.size, Image.Resampling.LANCZOS)
 
 
 def to_mask(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -77,9 +75,7 @@ def feather(mask: Tensor, rim: int) -> Tensor:
 
 def composite(known: Tensor, drawn: Tensor, mask: Tensor, rim: int = 0) -> Tensor:
     """`drawn` where the mask is 1, `known` where it is 0, bit for bit; (B, C, H, W), mask (B, 1, H, W).
-
-    rim: so many pixels within the mask, from its edge, go over softly from one to the other.
-    """
+    rim: so many pixels within the mask, from its edge, go over softly from one to the other."""
     share = feather(mask, rim)
     mixed = known + share * (drawn - known)
     return torch.where(share == 0, known, torch.where(share == 1, drawn, mixed))

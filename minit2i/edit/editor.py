@@ -32,7 +32,7 @@ from .attention import AttentionStore, PromptToPrompt, map_of_changes
 from .compositing import composite, dilate, erode, match_colours
 from .scene_reader import SceneReader, read_scenes
 
-WAYS = ("trained", "replace", "repaint")
+WAYS = {"trained": 0, "replace": 0, "repaint": 4}  # how often each step is repeated
 
 
 class Edited(NamedTuple):
@@ -93,20 +93,20 @@ class Editor:
         """
         if way not in WAYS:
             raise InputError(f"way must be one of {', '.join(WAYS)}, not {way!r}")
-        t2i, z = self.t2i, self.t2i.encode_pictures(pictures * (1 - masks))
+        t2i, known = self.t2i, pictures * (1 - masks)
+        z = t2i.encode_pictures(known)
         # Positions of latents in which something is covered, and their neighbours: (B, 1, H, H)
         touched = dilate(F.max_pool2d(masks, masks.shape[-1] // z.shape[-1]), 1)
         if "layout" not in settings:
-            seed, wanted = settings.get("seed", 0), self._layouts(pictures * (1 - masks), prompts, settings)
-            little = masks.mean(dim=(1, 2, 3)).cpu() > 0.9  # is known: then the layout is left to chance
-            layout = torch.where(little[:, None], t2i.layouts(prompts, seed), wanted)
+            seed, wanted = settings.get("seed", 0), self._layouts(known, prompts, settings)
+            little = masks.mean(dim=(2, 3)).cpu() > 0.9  # is known: then the layout is left to chance
+            layout = torch.where(little, t2i.layouts(prompts, seed), wanted)
             settings["layout"] = self.refine(layout, z, 1 - touched, prompts, seed)
         if way == "trained":
             conditioning = {"inpaint_cond": inpaint_conditioning(t2i, pictures, masks)}
             drawn = self.inpainting.draw(prompts, conditioning=conditioning, **settings)
         else:
-            again = 4 if way == "repaint" else 0
-            drawn = t2i.draw(prompts, wrap_denoiser=keep_known(z, touched), resample=again, **settings)
+            drawn = t2i.draw(prompts, wrap_denoiser=keep_known(z, touched), resample=WAYS[way], **settings)
         return composite(pictures, match_colours(pictures, drawn, masks), masks)
 
     def _layouts(self, pictures: Tensor, prompts: list[str], settings: dict) -> Tensor:
@@ -165,11 +165,11 @@ class Editor:
         if before == after:
             nothing = torch.zeros_like(pictures[:, :1])
             return Edited(pictures, nothing, nothing[:, 0])
-        z, layout = t2i.encode_pictures(pictures), layout_vectors([*now, *wanted])
+        z = t2i.encode_pictures(pictures)
+        clamp, layout = t2i.autoencoder is None, layout_vectors([*now, *wanted]).to(z.device)
         # The noise from which the denoiser draws these latents, given what they show
         cond, _ = t2i.encode(before + [""] * B).chunk()
-        clamp, first = t2i.autoencoder is None, layout[:B].to(z.device)
-        denoise = denoiser_of(t2i.denoiser, t2i.schedule, cond, clamp, layout=first)
+        denoise = denoiser_of(t2i.denoiser, t2i.schedule, cond, clamp, layout=layout[:B])
         noise = invert(denoise, z, t2i.schedule, steps)
         noise = noise / noise.std(dim=(1, 2, 3), keepdim=True)  # a strange picture's comes out too strong
         exchange = PromptToPrompt(t2i.tokenizer, before, after, until=round((1 - kept) * t2i.schedule.T))
@@ -197,9 +197,7 @@ def layout_vectors(scenes: Iterable[Scene]) -> Tensor:
 
 def keep_known(known: Tensor, masks: Tensor) -> Callable[[Denoise], Denoise]:
     """Wraps a denoiser: where masks (B, 1, H, H) are 0, its prediction is what is known, (B, Z, H, H).
-
-    With samplers that draw no new noise, x_t there is then the known part with the noise it had at first.
-    """
+    With samplers that draw no new noise, x_t there is then the known part with the noise it had at first."""
     return lambda denoise: lambda x_t, t: torch.where(masks > 0, denoise(x_t, t), known)
 
 

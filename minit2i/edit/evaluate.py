@@ -1,4 +1,4 @@
-"""Are pictures changed as was asked, is the rest left alone, and can one see where it was done?"""
+"""Are pictures changed as was asked, is the rest left alone, can one see where? Are scenes read right?"""
 
 import random
 from dataclasses import replace
@@ -7,19 +7,21 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from minit2i.checkpoint import load_beside_denoiser
 from minit2i.evaluate.fidelity import fidelity
 from minit2i.evaluate.judge import QUESTIONS, verdicts
 from minit2i.evaluate.report import Bench
 from minit2i.evaluate.shares import REAL_SEED, in_fifties, number, share
 from minit2i.images import to_float, to_tensor
 from minit2i.utils import device, progress
-from minit2i.world.batches import render_all
+from minit2i.world.batches import render_all, scene_pictures
 from minit2i.world.captions import full_caption, said_in_full
 from minit2i.world.render import framed, layout, render
 from minit2i.world.scenes import ATTRIBUTES, Scene, draw_scene
 
 from .any_size import SIDE, TOWARDS, extend, turned
 from .editor import Editor
+from .scene_reader import read_scenes
 from .train import difference
 
 CHANGES = ("colour", "headwear", "eyewear", "background")  # in turn
@@ -82,3 +84,21 @@ def measure_seam(editor: Editor, n: int, seed: int) -> dict:
     before, seam, after = torch.stack(windows).split([NEAR, 1, NEAR], dim=1)
     step = seam.mean() / torch.cat([before, after]).mean()
     return {"step across the seam": number(step, n, "of those beside it")}
+
+
+def measure_reader(bench: Bench) -> dict:
+    """Read n held-out scenes: each attribute, and the middle of the head, to within 1/20 of the frame.
+
+    Heads are never far from the middle of the picture, so that one place named for all is often near, too.
+    """
+    clip, (reader,) = bench.t2i.clip, load_beside_denoiser(bench.folder, "reader")
+    pixels, scenes = scene_pictures("held_out", bench.n, 64, seed=REAL_SEED)
+    parts = progress(to_float(pixels).split(50), "reading scenes")
+    found, heads = zip(*(read for part in parts for read in read_scenes(clip, reader, part)), strict=True)
+    pairs = [*zip(found, scenes, strict=True)]
+    result = {name: share([getattr(a, name) == getattr(b, name) for a, b in pairs]) for name in ATTRIBUTES}
+    squares = torch.tensor([heads, [layout(scene)[0][2:] for scene in scenes]], dtype=torch.float32)
+    read, true = squares[..., :2] + squares[..., 2:] / 2  # (n, 2) each, from left, top and side
+    for way, middle in (("read", read), ("if always the mean", true.mean(0))):
+        result[f"where the head is, {way}"] = share((middle - true).norm(dim=1) <= 0.05)
+    return result

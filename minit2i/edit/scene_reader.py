@@ -34,10 +34,8 @@ class SceneReader(nn.Module):
     def __init__(self, config: SceneReaderConfig):
         super().__init__()
         self.config = config
-        width = config.tokens * config.token_width
-        self.layers = nn.Sequential(
-            nn.Linear(width, config.hidden), nn.SiLU(), nn.Linear(config.hidden, sum(config.answers) + HEAD)
-        )
+        first = nn.Linear(config.tokens * config.token_width, config.hidden)
+        self.layers = nn.Sequential(first, nn.SiLU(), nn.Linear(config.hidden, sum(config.answers) + HEAD))
 
     def forward(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
         """(B, L, D) -> the logits of each attribute, (B, values) each, and the head's square, (B, HEAD)."""
@@ -48,15 +46,11 @@ class SceneReader(nn.Module):
 @torch.no_grad()
 def read_scenes(clip: CLIP, reader: SceneReader, pictures: Tensor) -> list[tuple[Scene, list[float]]]:
     """What each picture (B, 3, 64, 64) in [-1, 1] shows, as a scene, and the square of its head.
-
-    The scene's x, y and size are those at which its head is there.
-    """
+    The scene's x, y and size are those at which its head is there."""
     logits, heads = reader(clip.image.tokens(pictures.to(device_of(clip))))
-    hat, colour = (list(ATTRIBUTES).index(name) for name in ("headwear", "colour"))
-    bare = logits[hat].argmax(1) == 0
+    answers = dict(zip(ATTRIBUTES, logits, strict=True))
     # A hat has a colour, and no hat has none: whether there is one, the hat decides.
-    logits[colour][:, 0] = torch.where(bare, torch.inf, -torch.inf)
-    rows = zip(*(logit.argmax(1).tolist() for logit in logits), strict=True)
-    named = ([values[i] for values, i in zip(ATTRIBUTES.values(), row, strict=True)] for row in rows)
-    scenes = [Scene(**dict(zip(ATTRIBUTES, values, strict=True))) for values in named]
+    answers["colour"][:, 0] = torch.where(answers["headwear"].argmax(1) == 0, torch.inf, -torch.inf)
+    named = ([ATTRIBUTES[name][i] for i in logit.argmax(1).tolist()] for name, logit in answers.items())
+    scenes = [Scene(**dict(zip(ATTRIBUTES, values, strict=True))) for values in zip(*named, strict=True)]
     return [(framed(scene, head), head) for scene, head in zip(scenes, heads.tolist(), strict=True)]

@@ -29,7 +29,7 @@ from minit2i.world.noise_words import meaningless_words
 from minit2i.world.render import framed, layout
 from minit2i.world.scenes import ATTRIBUTES, COLOURS, EYEWEAR, HEADWEAR, Scene, draw_scene
 
-from .any_size import ROOM, TOWARDS, amid_the_new, left_behind, turned
+from .any_size import ROOM, TOWARDS, moved_on, turned
 from .compositing import composite, dilate
 from .editor import inpaint_conditioning, layout_vectors
 from .scene_reader import SceneReader, SceneReaderConfig, read_scenes
@@ -108,38 +108,33 @@ def window(scene: Scene, rng: random.Random) -> tuple[Tensor, Tensor, list[Scene
     """A square that looks beyond one side of a scene, at what goes on there: the scene itself, or another
     animal on the same background. What is beyond is covered."""
     side, share = rng.choice(list(TOWARDS)), rng.uniform(0.1, 0.85)
-    new, there = round(S * share), left_behind(scene, side, share)
+    new, there = round(S * share), moved_on(scene, side, share, anew=False)
     mask = turned(F.pad(torch.zeros(1, 1, S, S - new), (0, new), value=1.0), side)
     if share < ROOM:
         return to_float(render_all([there])), mask, [there]
     other = replace(draw_scene(rng.getrandbits(62), 0), background=scene.background)
-    other = amid_the_new(other, side, share)
+    other = moved_on(other, side, share, anew=True)
     known, new = to_float(render_all([there, other])).split(1)
     return composite(known, new, mask), mask, [other]
 
 
 def random_masks(count: int, generator: Generator) -> Tensor:
-    """Rectangles and strokes, a few each, which cover a little to most of a picture: (count, 1, S, S)."""
-    rng = python_rng(generator)
-    return (to_tensor([drawn_mask(rng) for _ in range(count)], mode="L") > 0).float()
-
-
-def drawn_mask(rng: random.Random) -> Image.Image:
-    """One to three rectangles, or one to four strokes, white on black."""
-    picture, spots = Image.new("L", (S, S)), range(-4, S + 4)
-    brush = ImageDraw.Draw(picture)
-    if rng.random() < 0.5:
-        for _ in range(rng.choice((1, 1, 2, 3))):
-            x, y, w, h = rng.choice(spots), rng.choice(spots), rng.randint(6, 48), rng.randint(6, 48)
-            brush.rectangle((x - w // 2, y - h // 2, x + w // 2, y + h // 2), fill=255)
-    else:
+    """One to three rectangles, or one to four strokes, on little to most of a picture: (count, 1, S, S)."""
+    rng, spots = python_rng(generator), range(-4, S + 4)
+    masks = [Image.new("L", (S, S)) for _ in range(count)]
+    for brush in map(ImageDraw.Draw, masks):
+        if rng.random() < 0.5:
+            for _ in range(rng.choice((1, 1, 2, 3))):
+                x, y, w, h = rng.choice(spots), rng.choice(spots), rng.randint(6, 48), rng.randint(6, 48)
+                brush.rectangle((x - w // 2, y - h // 2, x + w // 2, y + h // 2), fill=255)
+            continue
         for _ in range(rng.randint(1, 4)):
             width = rng.randint(3, 16)
             points = [(rng.choice(spots), rng.choice(spots)) for _ in range(rng.randint(2, 5))]
             brush.line(points, fill=255, width=width, joint="curve")
-            for x, y in points:  # round ends
-                brush.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
-    return picture
+            for x, y in points:
+                brush.circle((x, y), width / 2, fill=255)  # round ends
+    return (to_tensor(masks, mode="L") > 0).float()
 
 
 def difference(a: Tensor, b: Tensor, margin: int) -> Tensor:
@@ -162,8 +157,7 @@ class ReaderRecipe(Recipe):
         return load_model("clip", folder)
 
     def build(self, data: CLIP) -> SceneReader:
-        tokens, width = data.image.position.shape
-        return SceneReader(SceneReaderConfig(tokens, width))
+        return SceneReader(SceneReaderConfig(*data.image.position.shape))
 
     def loss(self, model: SceneReader, data: CLIP, generator: Generator) -> Tensor:
         scenes, on = new_scenes(self.batch, generator), device_of(data)
@@ -172,10 +166,8 @@ class ReaderRecipe(Recipe):
         with torch.no_grad():
             tokens = data.image.tokens(x * (1 - covered))
         logits, heads = model(tokens)
-        right = torch.tensor(
-            [[values.index(getattr(scene, name)) for name, values in ATTRIBUTES.items()] for scene in scenes]
-        )
-        losses = (F.cross_entropy(logit, right[:, i].to(on)) for i, logit in enumerate(logits))
+        right = [[values.index(getattr(s, name)) for s in scenes] for name, values in ATTRIBUTES.items()]
+        losses = map(F.cross_entropy, logits, torch.tensor(right).to(on))  # one of each attribute
         return sum(losses) + self.position * F.l1_loss(heads, heads_of(scenes).to(on))
 
     @torch.no_grad()

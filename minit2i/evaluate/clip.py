@@ -1,12 +1,7 @@
-"""Can CLIP tell a caption from nearly the same one, name an animal, find art by its name, see what is meant?
-
-And what do the tokens of its image tower hold? That is asked with linear probes (Alain and Bengio 2016): one
-linear layer each, the tower frozen. Shapes: N pictures, F features of each, K numbers to read off.
-"""
+"""Can CLIP tell a caption from nearly the same one, name an animal, find art by name, see what is meant?"""
 
 import csv
 import random
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,20 +17,16 @@ from minit2i.world.batches import emoji_pictures, normal_noise, render_all
 from minit2i.world.captions import full_caption, short_caption, with_article
 from minit2i.world.datasets import load
 from minit2i.world.noise_words import meaningless_words, with_words
-from minit2i.world.render import layout, render
+from minit2i.world.render import render
 from minit2i.world.scenes import ANIMALS, ATTRIBUTES, STYLES, Scene, draw_scene
 
-from .judge import truth
 from .metrics import retrieved_at_k
 from .report import Bench
 from .shares import OTHER_SEED, REAL_SEED, share
 
-PROBE_SCENES = 6_000  # that the probes learn from
-NEAR = 0.05  # of the frame
-
 
 def measure(bench: Bench) -> dict:
-    """Swapped captions, naming and probes on n held-out scenes; what people type; all emoji by name."""
+    """Swapped captions and naming on n held-out scenes; what people type; all emoji by name."""
     matcher = Matcher(load_model("clip", bench.folder), load_tokenizer(bench.folder))
     scenes = [draw_scene(REAL_SEED, i, "held_out") for i in range(bench.n)]
     styles = {split: dict.fromkeys(load("emoji", split)["style"]) for split in ("test", "train")}
@@ -47,7 +38,6 @@ def measure(bench: Bench) -> dict:
         "each attribute of a caption": measure_noise_words(matcher, scenes[: max(1, bench.n // 10)]),
         "an emoji by its name, style never seen": never,
         "an emoji by its name, style of its training": known,
-        "read by a linear layer": measure_probes(matcher, scenes),
     }
 
 
@@ -68,8 +58,8 @@ def measure_swaps(matcher: Matcher, scenes: list[Scene]) -> dict:
         return bare if scene.eyewear == "none" else full_caption(scene)
 
     def prefer_own(own: list[Scene], others: list[Scene], say: Callable[[Scene], str] = full_caption) -> dict:
-        pictures, texts = embed(matcher, to_float(render_all(own))), ([*map(say, own)], [*map(say, others)])
-        own_fit, fit = ((pictures * matcher.embed_texts(some)).sum(1) for some in texts)
+        pictures = embed(matcher, to_float(render_all(own)))
+        own_fit, fit = ((pictures * matcher.embed_texts([*map(say, some)])).sum(1) for some in (own, others))
         return share(own_fit > fit)
 
     result = {}
@@ -101,9 +91,8 @@ def retrieval(matcher: Matcher, style: str, split: str = "train") -> dict:
     """Text to picture over all emoji of one style of a split, on white: is the right one among the first?"""
     pixels, entries = emoji_pictures(64, (style,), split)
     pictures = embed(matcher, to_float(pixels[:, :3] + (255 - pixels[:, 3:])))  # premultiplied colours
-    queries = matcher.embed_texts([entry["name"] for entry in entries])
-    similarity, answer = (queries @ pictures.T).cpu(), torch.arange(len(entries))
-    ranks = {"first": 1, "among the first ten": 10}
+    similarity = (matcher.embed_texts([entry["name"] for entry in entries]) @ pictures.T).cpu()
+    answer, ranks = torch.arange(len(entries)), {"first": 1, "among the first ten": 10}
     return {label: share(retrieved_at_k(similarity, answer, k)) for label, k in ranks.items()}
 
 
@@ -119,21 +108,20 @@ def measure_wording(matcher: Matcher, half: str = "measure") -> dict:
 
     The attributes of one prompt are not quite independent, so their interval is a little too narrow.
     """
-    whole, each, named = [], [], defaultdict(list)
+    right = []
     for i, row in enumerate(progress(read_wording(half), "reading prompts")):
         asked = {name: row[name] for name in ATTRIBUTES if row.get(name)}
-        [right] = read_attributes(matcher, [row["prompt"]], asked, i)
-        whole.append(all(right.values()))
-        each += right.values()
-        for name in right:
-            named[name].append(right[name])
-    counted = {"all that is said, prompt by prompt": whole, "each attribute that is said": each, **named}
-    return {name: share(right) for name, right in counted.items()}
+        right += read_attributes(matcher, [row["prompt"]], asked, i)
+    each = {name: [found[name] for found in right if name in found] for name in ATTRIBUTES}
+    return {
+        "all that is said, prompt by prompt": share([all(found.values()) for found in right]),
+        "each attribute that is said": share(sum(each.values(), [])),
+        **{name: share(answers) for name, answers in each.items() if answers},
+    }
 
 
 def measure_noise_words(matcher: Matcher, scenes: list[Scene]) -> dict:
-    """The same for full captions: plain, and with one to three words in them that mean nothing and that no
-    training throws in."""
+    """The same for full captions: plain, and with one to three meaningless words that no training uses."""
     rng, words = random.Random(OTHER_SEED), meaningless_words(seen=False)
     plain, noisy, names = [], [], ("animal", "headwear", "colour", "background", "eyewear")
     for i, scene in enumerate(progress(scenes, "reading captions")):
@@ -167,38 +155,3 @@ def read_attributes(matcher: Matcher, texts: list[str], asked: dict[str, str], i
         for answer, best in zip(right, fit.argmax(0).tolist(), strict=True):
             answer[name] = values[best] == value
     return right
-
-
-@torch.no_grad()
-def measure_probes(matcher: Matcher, scenes: list[Scene]) -> dict:
-    """Learn from scenes of the training split to read each attribute, and the middle of the head to within
-    NEAR, off the tokens of a picture, all side by side; then read these."""
-    tower, known = matcher.model.image, [draw_scene(OTHER_SEED, i) for i in range(PROBE_SCENES)]
-    on, pixels = device_of(tower), render_all(known + scenes)
-    tokens = in_batches(lambda part: tower.tokens(to_float(part.to(on))).flatten(1).cpu(), pixels)
-    inputs = tokens.split([len(known), len(scenes)])
-    learnt, right = truth(known, ATTRIBUTES), truth(scenes, ATTRIBUTES)  # (N, attributes)
-    result = {}
-    for i, (name, values) in enumerate(ATTRIBUTES.items()):
-        found = linear_probe(inputs[0], torch.eye(len(values))[learnt[:, i]], inputs[1])
-        result[name] = share(found.argmax(1) == right[:, i])
-    where, mean = linear_probe(inputs[0], middles(known), inputs[1]), middles(known).mean(0)
-    for name, found in (("place", where), ("place, if always the mean", mean)):
-        result[name] = share((found - middles(scenes)).norm(dim=1) <= NEAR)
-    return result
-
-
-def linear_probe(known: Tensor, targets: Tensor, asked: Tensor) -> Tensor:
-    """Fit targets (M, K) = known (M, F) W + b by ridge regression, and apply it to asked (N, F): (N, K)."""
-    mean, spread = known.mean(0), known.std(0) + 1e-6
-    A, B = ((part - mean) / spread for part in (known, asked))
-    # W = (A^T A + lambda I)^-1 A^T Y; lambda is a hundredth of what each feature has on the diagonal of A^T A
-    gram = A.T @ A + len(A) / 100 * torch.eye(A.shape[1])
-    W = torch.linalg.solve(gram, A.T @ (targets - targets.mean(0)))
-    return B @ W + targets.mean(0)
-
-
-def middles(scenes: list[Scene]) -> Tensor:
-    """The middle of each head: (N, 2), x and y as fractions of the frame."""
-    heads = torch.tensor([layout(scene)[0][2:] for scene in scenes], dtype=torch.float32)  # left, top, side
-    return heads[:, :2] + heads[:, 2:] / 2

@@ -37,13 +37,12 @@ def fidelity(pictures: Tensor, scenes: list[Scene]) -> Tensor:
 
 
 @torch.no_grad()
-def measure_autoencoder(bench: Bench, split: str = "held_out") -> dict:
+def measure_autoencoder(bench: Bench) -> dict:
     """What comes back of scenes, n made even; are all channels used, and is what lies between two latents
     sound? More edges there than in the two would be patterns that are in neither."""
-    model = load_model("autoencoder", bench.folder)
-    pixels, _ = scene_pictures(split, bench.n - bench.n % 2, 64, seed=REAL_SEED)
-    x = to_float(pixels.to(device_of(model)))
-    z, n = in_batches(model.encode, x), len(x)
+    model, n = load_model("autoencoder", bench.folder), bench.n - bench.n % 2
+    x = to_float(scene_pictures("held_out", n, 64, seed=REAL_SEED)[0].to(device_of(model)))
+    z = in_batches(model.encode, x)
 
     def decode(latents: Tensor) -> Tensor:
         return in_batches(model.decode, latents).clamp(-1, 1)

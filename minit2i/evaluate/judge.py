@@ -1,11 +1,9 @@
 """An independent eye: a classifier that says what a scene shows, and whether it is a picture at all.
 
-The judge never sees a generated picture before it is asked about one, and nothing is trained, steered or
-chosen by it. It is trained on all combinations, seen and held out, so that a rare one is not held against the
-picture. One more answer, "broken", catches what is no picture: without it, a classifier names a cat in any
-orange cloud. Architecture: a small residual network (He et al. 2016).
-
-Shapes: B pictures, C channels, D features.
+It never sees a generated picture before it is asked about one, and nothing is trained, steered or chosen by
+it. It is trained on all combinations, so that a rare one is not held against a picture. One more answer,
+"broken", catches what is no picture: without it, a classifier names a cat in any orange cloud.
+Architecture: a small residual network (He et al. 2016). Shapes: B pictures, C channels, D features.
 """
 
 from dataclasses import dataclass
@@ -66,16 +64,13 @@ def features(model: Judge, pictures: Tensor) -> Tensor:
 def answers(model: Judge, pictures: Tensor) -> Tensor:
     """The likeliest answer to each question, (B, C, H, W) in [-1, 1] -> (B, questions) int64 on the CPU."""
     on = device_of(model)
-    best = in_batches(lambda part: torch.stack([x.argmax(1) for x in model(part.to(on))], dim=1), pictures)
-    return best.cpu()
+    return in_batches(lambda x: torch.stack([y.argmax(1) for y in model(x.to(on))], dim=1).cpu(), pictures)
 
 
-def truth(scenes: list[Scene], questions: dict[str, tuple[str, ...]] = QUESTIONS) -> Tensor:
+def truth(scenes: list[Scene]) -> Tensor:
     """The right answers for intact scenes: (B, questions) int64."""
-    items = questions.items()
-    return torch.tensor(
-        [[values.index(getattr(s, name, "intact")) for name, values in items] for s in scenes]
-    )
+    rows = ([values.index(getattr(s, name, "intact")) for name, values in QUESTIONS.items()] for s in scenes)
+    return torch.tensor([*rows])
 
 
 def verdicts(model: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, Tensor]:

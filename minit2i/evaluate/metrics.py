@@ -1,27 +1,26 @@
 """Numbers for how good a picture, a set of pictures, or a search is.
 
-Two pictures of one thing are compared by PSNR and by SSIM (Wang et al. 2004, "Image quality assessment:
-from error visibility to structural similarity"). Two sets of pictures, none of which match one to one, are
-compared by the Fréchet distance between their features (Heusel et al. 2017, "GANs trained by a two
-time-scale update rule", eq. 6). Search is measured by retrieval at k. A share such as "97 of 100 were
-right" comes with its Wilson interval (Wilson 1927), because 97 of 100 says less than 970 of 1,000.
+Two pictures of one thing are compared by PSNR and by SSIM (Wang et al. 2004). Two sets of pictures, none of
+which match one to one, are compared by the Fréchet distance between their features (Heusel et al. 2017, "GANs
+trained by a two time-scale update rule", eq. 6). Search is measured by retrieval at k. A share such as "97 of
+100 were right" comes with its Wilson interval (Wilson 1927), because 97 of 100 says less than 970 of 1,000.
 
 Shape letters: B batch, H height, W width, N number of samples, D number of features, Q queries, G gallery.
 """
 
 import math
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minit2i.world.batches import gaussian_window
+
 
 def luma(pictures: Tensor) -> Tensor:
     """How bright each pixel looks: the Y of ITU-R BT.601, full range.
 
-    Many super-resolution papers squeeze Y into 16..235 first, which adds 1.3 dB to every PSNR; we do not.
-
+    Many papers squeeze Y into 16..235 first, which adds 1.3 dB to every PSNR; we do not.
     pictures: (B, 3, H, W) in [-1, 1], red, green, blue. Returns (B, 1, H, W) in [0, 1].
     Raises ValueError when there are not 3 channels.
     """
@@ -46,23 +45,12 @@ def psnr(a: Tensor, b: Tensor, colour: bool = False) -> Tensor:
     return -10 * torch.log10(mse)
 
 
-def gaussian_window(sigma: float, radius: int) -> Tensor:
-    """A Gaussian bell cut off at `radius` pixels; its weights sum to 1.
-
-    Returns (2 * radius + 1, 2 * radius + 1).
-    """
-    distance = torch.arange(-radius, radius + 1)
-    bell = torch.exp(-distance.square() / (2 * sigma**2))
-    bell = bell / bell.sum()
-    return torch.outer(bell, bell)
-
-
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity on Y: are brightness, contrast and pattern the same in every small window?
 
     a, b: (B, 3, H, W) in [-1, 1]. Returns (B,) in [-1, 1] on the CPU, 1 where the two are equal.
     Raises ValueError when the shapes differ or a side is shorter than the window of 11 pixels.
-    Source: Wang et al. 2004, section III-B and III-C.
+    Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity", III.
     """
     _check_same_shape(a, b)
     if min(a.shape[-2:]) < 11:
@@ -71,12 +59,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     a, b = luma(a).cpu().double(), luma(b).cpu().double()
     window = gaussian_window(sigma=1.5, radius=5).double()[None, None]  # (1, 1, 11, 11)
     # The means of all windows that lie inside the picture, (B, 1, H - 10, W - 10)
-    local_mean = partial(F.conv2d, weight=window)
-    mean_a, mean_b = local_mean(a), local_mean(b)
+    mean_a, mean_b, mean_aa, mean_bb, mean_ab = (F.conv2d(x, window) for x in (a, b, a * a, b * b, a * b))
     # sigma_ab = E[ab] - E[a] E[b], with E the mean by the window's weights          (eq. 15 and 16)
-    var_a = local_mean(a * a) - mean_a * mean_a
-    var_b = local_mean(b * b) - mean_b * mean_b
-    cov_ab = local_mean(a * b) - mean_a * mean_b
+    var_a, var_b, cov_ab = mean_aa - mean_a**2, mean_bb - mean_b**2, mean_ab - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2  # keep the fractions finite where a window is black or flat
     #         (2 mu_a mu_b + C1) (2 sigma_ab + C2)
     # SSIM = -----------------------------------------------------------             (eq. 13)
@@ -90,7 +75,6 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     """How far apart two clouds of features lie, when each is taken for a Gaussian.
 
     0 means equal means and covariances. It shrinks as N grows, so only compare figures made with the same N.
-
     a: (N, D); b: (M, D); any range. Returns a number >= 0.
     Raises ValueError when D differs or a set has fewer than 2 samples.
     Source: Dowson and Landau 1982; Heusel et al. 2017, eq. 6.
@@ -113,22 +97,18 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 def retrieved_at_k(similarity: Tensor, answer: Tensor, k: int) -> Tensor:
     """For each query, is the right answer among the k most similar entries? The share of those is R@k.
 
-    A tie counts against us: a model that gives everything one score finds nothing.
-
+    A tie counts against us: a model that gives everything one score finds nothing. Returns (Q,) bool.
     similarity: (Q, G), larger is more alike; answer: (Q,) int64, the gallery index that is right.
-    Returns (Q,) bool.
     """
     right = similarity.gather(1, answer[:, None])  # (Q, 1)
-    # rank 1 is best: count the entries not below the right one, itself included; a NaN is never below
-    rank = (~(similarity < right)).sum(dim=1)  # (Q,)
-    return rank <= k
+    # its rank, 1 is best: count the entries not below the right one, itself included; a NaN is never below
+    return (~(similarity < right)).sum(dim=1) <= k
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
     """The range in which the true share plausibly lies after `successes` of `n` trials; z = 1.96 is 95 %.
 
     Unlike p +- z sqrt(p (1 - p) / n) it stays inside [0, 1] and is honest when all trials succeed.
-
     Returns (low, high). Raises ValueError unless 0 <= successes <= n and n >= 1.
     Source: Wilson 1927; Newcombe 1998, method 3.
     """

@@ -1,8 +1,7 @@
 """Every number that this project claims, measured in one go: `minit2i evaluate`.
 
-The registry names for each network the function that measures it, so a chapter brings its own figures. They
-come back as nested dicts: words on the way, and at the end a `share` or a `number`. Nothing here is used to
-train, to tune or to choose.
+The registry names for each network the function that measures it, so a chapter brings its own figures: nested
+dicts, with a `share` or a `number` at the end. Nothing here is used to train, to tune or to choose.
 """
 
 from collections.abc import Iterator
@@ -52,36 +51,34 @@ def evaluate(
     if n < 2:
         raise InputError(f"a distance between sets of pictures needs at least 2 of them, not {n}")
     bench = Bench(folder, n, seed)
-    measures = {name: resolve(entry.measure) for name, entry in NETWORKS.items() if entry.measure}
-    report = {"n": n, "seed": seed, **{name: measure(bench) for name, measure in measures.items()}}
+    figures = {name: resolve(entry.measure)(bench) for name, entry in NETWORKS.items() if entry.measure}
     if copies is not None:
         save_image(bench.pictures["copy-check"], copies)
-    return report
+    return {"n": n, "seed": seed, **figures}
 
 
 def as_text(report: dict) -> str:
     """A report as a page for the terminal."""
     lines = [f"n = {report['n']:,}, seed {report['seed']}"]
-    for name in report:
-        if name in NETWORKS:
-            lines += ["", f"{name}: {NETWORKS[name].about}"]
-            lines += ["  {:88} {:>12}  {:14} {:>6}".format(*row) for row in rows_of(report[name])]
+    for title, rows in tables(report):
+        width = max(len(row[0]) for row in rows)
+        lines += ["", title, *(f"  {row[0]:{width}} {row[1]:>12}  {row[2]:14} {row[3]:>6}" for row in rows)]
     return "\n".join(lines)
 
 
 def as_markdown(report: dict) -> str:
     """A report as docs/results.md."""
-    lines = [
-        "# Results",
-        "",
-        f"`minit2i evaluate -n {report['n']} --seed {report['seed']} --markdown` prints this.",
-    ]
-    for name in report:
-        if name in NETWORKS:
-            lines += ["", f"## {name}: {NETWORKS[name].about}", ""]
-            lines += ["| what | value | 95 % interval | n |", "|---|---|---|---|"]
-            lines += [f"| {' | '.join(row)} |" for row in rows_of(report[name])]
+    lines = ["# Results", "", f"`minit2i evaluate -n {report['n']} --seed {report['seed']} --markdown`"]
+    for title, rows in tables(report):
+        lines += ["", f"## {title}", "", "| what | value | 95 % interval | n |", "|---|---|---|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join(lines)
+
+
+def tables(report: dict) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """For each network that was measured, a title and the rows of its table: what, value, interval, n."""
+    measured = {name: entry.about for name, entry in NETWORKS.items() if name in report}
+    return [(f"{name}: {about}", list(rows_of(report[name]))) for name, about in measured.items()]
 
 
 def rows_of(figures: dict, words: str = "") -> Iterator[tuple[str, ...]]:

@@ -32,8 +32,8 @@ def measure(bench: Bench) -> dict:
     for split in ("held_out", "train"):
         pixels, asked[split] = scene_pictures(split, n, 64, seed=REAL_SEED)
         captions, real[split] = [full_caption(scene) for scene in asked[split]], to_float(pixels)
-        drawn[split] = draw_many(t2i, captions, seed, f"{split} scenes")
-    without = draw_many(t2i, [""] * few, seed, "without words", guidance_scale=0)
+        drawn[split] = draw_many(t2i, captions, seed, f"drawing {split} scenes")
+    without = draw_many(t2i, [""] * few, seed, "drawing without words", guidance_scale=0)
     unseen, pictures = asked["held_out"], drawn["held_out"]
     # Both against other scenes than those that were asked for: with the same captions, chance differs less.
     others = features(judge, to_float(scene_pictures("train", n, 64, seed=OTHER_SEED)[0]))
@@ -52,11 +52,9 @@ def measure(bench: Bench) -> dict:
 
 def draw_many(t2i: TextToImage, prompts: list[str], seed: int, what: str, **settings) -> Tensor:
     """Draw one picture a prompt: (n, C, S, S) in [-1, 1], on the CPU."""
-
-    def draw(some: slice, i: int) -> Tensor:
-        return t2i.draw(prompts[some], seed=1000 * seed + i, **settings)
-
-    return in_fifties(draw, len(prompts), f"drawing {what}")
+    return in_fifties(
+        lambda some, i: t2i.draw(prompts[some], seed=1000 * seed + i, **settings), len(prompts), what
+    )
 
 
 def attributes(judge: Judge, pictures: Tensor, asked: list[Scene]) -> dict:
@@ -72,10 +70,10 @@ def distances(judge: Judge, drawn: Tensor, real: Tensor, others: Tensor) -> dict
     return {name: number(value, len(drawn)) for name, value in figures.items()}
 
 
-def measure_prompts(bench: Bench, half: str = "measure") -> dict:
+def measure_prompts(bench: Bench) -> dict:
     """Draw what people type, see `read_wording`: how many are intact and show all that was stated."""
-    rows = read_wording(half)
-    drawn = draw_many(bench.t2i, [row["prompt"] for row in rows], bench.seed, "what people type")
+    rows = read_wording("measure")
+    drawn = draw_many(bench.t2i, [row["prompt"] for row in rows], bench.seed, "drawing what people type")
     stated = [{name: row[name] for name in QUESTIONS if row.get(name)} for row in rows]
     anything = {name: values[0] for name, values in ATTRIBUTES.items()}  # where nothing was stated
     right = verdicts(bench.judge, drawn, [Scene(**anything | some) for some in stated])
@@ -104,8 +102,7 @@ def copy_check(pictures: Tensor, count: int) -> Image.Image:
         return to_float(render_all([draw_scene(SCENES_SEED, index, "train") for index in indices]))
 
     def apart(some: slice, i: int) -> Tensor:  # fifty at a time, for all of them are a gigabyte
-        training = shown(range(some.start, some.stop))
-        return torch.cdist(*(F.avg_pool2d(x, 4).flatten(1) for x in (training, pictures)))
+        return torch.cdist(*(F.avg_pool2d(x, 4).flatten(1) for x in (shown(range(count)[some]), pictures)))
 
     nearest = shown(in_fifties(apart, count, "looking for copies").argmin(dim=0).tolist())
     columns = min(8, len(pictures))
@@ -124,7 +121,7 @@ def measure_clothes(bench: Bench) -> dict:
     result = {"real pictures (the ceiling): the class": share(answers(judge, real)[:, 0] == labels)}
     for scale in (1.0, 2.0):  # the words as they are, and exaggerated
         what = f"guidance {scale:g}"
-        drawn = draw_many(t2i, captions[:n], bench.seed, f"clothes, {what}", guidance_scale=scale)
+        drawn = draw_many(t2i, captions[:n], bench.seed, f"drawing clothes, {what}", guidance_scale=scale)
         result[f"{what}: the class that was asked for"] = share(answers(judge, drawn)[:, 0] == labels[:n])
         result[f"{what}: Fréchet distance"] = distances(judge, drawn[:count], real[:count], others)
     return result

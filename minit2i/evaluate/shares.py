@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from minit2i.utils import progress
+from minit2i.utils import in_batches
 
 from .metrics import wilson_interval
 
@@ -38,6 +38,6 @@ def in_fifties(function: Callable[[slice, int], Tensor], count: int, what: str) 
 
     what: to write beside the progress bar. Returns (count, ...), on the CPU.
     """
-    parts = [slice(start, min(start + 50, count)) for start in range(0, count, 50)]
-    bar = progress(parts, f"{what}, 50 at a time")
-    return torch.cat([function(part, i).cpu() for i, part in enumerate(bar)])
+    return in_batches(
+        lambda part: function(slice(part.start, part.stop), part.start // 50).cpu(), range(count), 50, what
+    )

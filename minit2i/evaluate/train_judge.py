@@ -1,4 +1,4 @@
-"""How the judge is trained: on scenes of all combinations, softened a little, and a quarter of them broken.
+"""How the judges are trained. That of scenes sees all combinations, softened a little, and a quarter broken.
 
 A picture that a poor denoiser draws has to count as broken, whatever animal its colours suggest. So the judge
 sees what such pictures look like, made from real scenes: it never sees a drawn one.
@@ -17,16 +17,9 @@ from minit2i.images import to_float, to_pil
 from minit2i.train.recipe import Recipe
 from minit2i.utils import device
 from minit2i.viz import grid
-from minit2i.world.batches import (
-    clothes_pictures,
-    mirror_half,
-    normal_noise,
-    one_each,
-    random_indices,
-    scene_pictures,
-)
+from minit2i.world.batches import clothes_pictures, mirror_half, normal_noise, one_each, scene_pictures
 
-from .judge import QUESTIONS, Judge, JudgeConfig, truth
+from .judge import QUESTIONS, Judge, JudgeConfig, answers, truth
 
 
 class JudgeData(NamedTuple):
@@ -60,14 +53,13 @@ class JudgeRecipe(Recipe):
         return soften(torch.cat([break_pictures(x[:broken], generator), x[broken:]]), generator), right
 
     def loss(self, model: Judge, data: JudgeData, generator: Generator) -> Tensor:
-        some = random_indices(len(data.pictures), self.batch, generator).to(data.pictures.device)
-        return judge_loss(model, *self.lesson(data, some, generator))
+        some = torch.randint(len(data.pictures), (self.batch,), generator=generator)
+        return judge_loss(model, *self.lesson(data, some.to(data.pictures.device), generator))
 
-    @torch.no_grad()
     def preview(self, model: Judge, data: JudgeData) -> Image.Image:
-        x, _ = self.lesson(data, torch.arange(48, device=data.pictures.device), Generator().manual_seed(0))
-        answers = torch.stack([logit.argmax(1) for logit in model(x)], dim=1).tolist()
-        captions = [" ".join(names[i] for names, i in zip(data.names, row, strict=True)) for row in answers]
+        x, _ = self.lesson(data, torch.arange(48), Generator().manual_seed(0))
+        said = answers(model, x).tolist()
+        captions = [" ".join(names[i] for names, i in zip(data.names, row, strict=True)) for row in said]
         return grid(to_pil(x), columns=12, captions=captions)
 
 
@@ -97,15 +89,9 @@ def judge_loss(model: Judge, pictures: Tensor, right: Tensor) -> Tensor:
     pictures: (B, C, H, W) in [-1, 1]; right: (B, questions) int64. Returns a scalar.
     """
     *logits, intact = model(pictures)
-    whole = right[:, -1].float()  # 1 where the picture is intact
-    loss = F.cross_entropy(intact, right[:, -1])
-    for i, logit in enumerate(logits):
-        each = F.cross_entropy(logit, right[:, i], reduction="none")  # (B,)
-        loss = loss + (whole * each).sum() / whole.sum().clamp(min=1)
-    return loss
-
-
-# ---- What happens to pictures; each takes and returns (B, 3, H, W) in [-1, 1] ----
+    whole = right[:, -1].float()  # (B,), 1 where the picture is intact
+    each = sum(F.cross_entropy(logit, right[:, i], reduction="none") for i, logit in enumerate(logits))
+    return F.cross_entropy(intact, right[:, -1]) + (whole * each).sum() / whole.sum().clamp(min=1)
 
 
 def soften(pictures: Tensor, generator: Generator) -> Tensor:
@@ -122,9 +108,8 @@ def soften(pictures: Tensor, generator: Generator) -> Tensor:
 def break_pictures(pictures: Tensor, generator: Generator) -> Tensor:
     """Spoil pictures so that they are no scenes any more; half of them by smearing. B: a multiple of 12."""
     others, smeared = pictures.chunk(2)
-    kinds = (shuffle_tiles, half_denoise, blend)
-    broken = [kind(part, generator) for kind, part in zip(kinds, others.chunk(3), strict=True)]
-    return torch.cat([*broken, smear(smeared, generator)])
+    kinds = zip((shuffle_tiles, half_denoise, blend), others.chunk(3), strict=True)
+    return torch.cat([*(kind(part, generator) for kind, part in kinds), smear(smeared, generator)])
 
 
 def shuffle_tiles(pictures: Tensor, generator: Generator) -> Tensor:
@@ -161,15 +146,12 @@ def blend(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def smear(pictures: Tensor, generator: Generator) -> Tensor:
-    """What a half-trained denoiser draws: shapes that melt, doubled features, patches out of focus.
-
-    A third is warped once; the others are the mean of two or of four copies, warped differently.
-    """
-    result = []
+    """What a half-trained denoiser draws: shapes that melt, doubled features, patches out of focus."""
+    melted = []  # a third is warped once, the others are the mean of two or four copies, warped differently
     for part, copies, weakest in zip(pictures.chunk(3), (1, 2, 4), (1.4, 1.0, 1.0), strict=True):
         strength = weakest + 2 * one_each(part, generator)
-        result.append(sum(warp(part, strength, generator) for _ in range(copies)) / copies)
-    melted = torch.cat(result)
+        melted.append(sum(warp(part, strength, generator) for _ in range(copies)) / copies)
+    melted = torch.cat(melted)
     blurred = F.avg_pool2d(F.pad(melted, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
     return torch.where(hills(melted, generator) > 0, blurred, melted)
 

@@ -10,15 +10,8 @@ Shapes: B batch, S side of a drawing (64).
 from torch import Tensor, nn
 
 from minit2i.clip import Text
+from minit2i.layers import zeroed
 from minit2i.unet import BlockInputs, UNet, UNetConfig
-
-
-def zero_conv(channels: int) -> nn.Conv2d:
-    """A 1x1 convolution that gives zero, until it has learnt something."""
-    convolution = nn.Conv2d(channels, channels, 1)
-    nn.init.zeros_(convolution.weight)
-    nn.init.zeros_(convolution.bias)
-    return convolution
 
 
 class ControlNet(nn.Module):
@@ -43,7 +36,7 @@ class ControlNet(nn.Module):
         skips = [widths[0]]  # channels of each, as in the U-Net
         for level, width in enumerate(widths):
             skips += [width] * (config.blocks + (level > 0))
-        self.zero = nn.ModuleList(zero_conv(channels) for channels in (*skips, widths[-1]))
+        self.zero = nn.ModuleList(zeroed(nn.Conv2d(n, n, 1)) for n in (*skips, widths[-1]))
 
     @classmethod
     def of(cls, denoiser: UNet) -> "ControlNet":

@@ -6,11 +6,12 @@ prompt decides what a thing is and which colour it has. Paper: Zhang et al. 2023
 Shapes: B drawings (B, 3, S, S) in [-1, 1], S = 64.
 """
 
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from torch import Tensor
 
 from minit2i.checkpoint import load_beside_denoiser
@@ -59,21 +60,21 @@ def on_paper(picture: Image.Image) -> Image.Image:
     white on black becomes black on white, a red blob stays red. All others are as `as_rgb` has them.
     """
     plain = as_rgb(picture)
-    rgba = picture if picture.has_transparency_data else plain
-    pixels = torch.from_numpy(np.array(rgba.convert("RGBA"))).permute(2, 0, 1).short()  # (4, H, W), 0 to 255
-    colours, alpha = pixels.split([3, 1])
-    high, low = colours.amax(dim=0, keepdim=True), colours.amin(dim=0, keepdim=True)
-    *ground, opaque = background(pixels).flatten().tolist()
+    *colours, alpha = (picture if picture.has_transparency_data else plain).convert("RGBA").split()
+    high, low = (reduce(pick, colours) for pick in (ImageChops.lighter, ImageChops.darker))
+    lightness = ImageChops.add(high, low, scale=2)
+    ground, opaque = background(torch.from_numpy(np.stack([lightness, alpha]))).flatten().tolist()
     if opaque < 128:  # nothing would be seen on white
-        strokes = alpha > alpha.max() / 2
-        invert = (strokes & (low > 200)).sum() > 0.99 * strokes.sum()
+        most = alpha.getextrema()[1] / 2
+        strokes = low.histogram(alpha.point(lambda value: 255 * (value > most)))
+        invert = sum(strokes[200:]) > 0.99 * sum(strokes)
     else:  # dark, but not light paper on a dark table
-        invert = max(ground) + min(ground) < 2 * 80 and (high + low).median() < 2 * 150
+        invert = ground < 80 and ImageStat.Stat(lightness).median[0] < 150
     if not invert:
         return plain
-    # Lightness is (high + low) / 2. So much is added to all three that it becomes 255 less what it was
-    pixels = torch.cat([colours + 255 - high - low, alpha]).permute(1, 2, 0).to(torch.uint8)
-    return as_rgb(Image.fromarray(pixels.numpy()))
+    # c + 255 - high - low: the same is added to all three, and their lightness becomes 255 less what it was
+    colours = [ImageChops.add(ImageChops.subtract(c, low), ImageChops.invert(high)) for c in colours]
+    return as_rgb(Image.merge("RGBA", (*colours, alpha)))
 
 
 def background(picture: Tensor) -> Tensor:
@@ -85,13 +86,12 @@ def background(picture: Tensor) -> Tensor:
 def box_of(pictures: Tensor) -> Tensor:
     """The box around all that is not background: (B, 4), left, top, right and bottom as fractions; 0 if there
     is nothing. pictures: (B, 3, H, W) in [-1, 1]."""
-    H, W = pictures.shape[2:]
     boxes = torch.zeros(len(pictures), 4, dtype=torch.float32)
     for box, picture in zip(boxes, pictures, strict=True):
         inside = ((picture - background(picture)).abs().amax(dim=0) > 0.3).nonzero().flip(1)  # x and y
         if len(inside):
             edges = torch.cat([inside.amin(0), inside.amax(0) + 1])
-            box.copy_(edges / edges.new_tensor([W, H, W, H]))
+            box.copy_(edges / edges.new_tensor(2 * picture.shape[:0:-1]))  # by W, H, W, H
     return boxes
 
 

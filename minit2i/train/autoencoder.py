@@ -1,7 +1,6 @@
 """How the autoencoder is trained: on scenes, drawn anew for each batch, to give back what it was shown."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +18,7 @@ from .recipe import Recipe
 
 @dataclass(frozen=True)
 class AutoencoderRecipe(Recipe):
-    """Scenes of the training split. noise: what is added to latents of unit scale.
+    """New scenes of the training split for each batch. noise: what is added to latents of unit scale.
 
     halved: how much it counts that latents at half the size mean the picture at half the size. Else fine
     detail hides in whatever pattern suits the decoder, and a denoiser has to learn that pattern
@@ -33,9 +32,6 @@ class AutoencoderRecipe(Recipe):
     noise: float = 0.1
     halved: float = 0.25
     config: AutoencoderConfig = AutoencoderConfig()
-
-    def load_data(self, folder: str | Path) -> None:
-        """None: each batch is new."""
 
     def build(self, data: None) -> Autoencoder:
         return Autoencoder(self.config)

@@ -86,8 +86,7 @@ class ClipRecipe(Recipe):
         noised = batches.one_each(x, generator) < 1 / 4
         eps = batches.normal_noise(*x.shape, generator=generator, device=on)
         x = torch.where(noised, schedule.add_noise(x, eps, t), x)
-        drawings = data.pictures[torch.tensor(rows, device=on)]
-        drawings = batches.on_backgrounds(drawings, generator, self.jitter, self.turn)
+        drawings = batches.on_backgrounds(data.pictures[rows], generator, self.jitter, self.turn)
         x = torch.cat([x, restyle(drawings, generator, self.changes)])
 
         prompts = [prompt(scene, rng, data.meaningless) for scene in asked]
@@ -95,10 +94,8 @@ class ClipRecipe(Recipe):
         texts = [p.text for p in prompts] + list(captions)
         scores = model.scale * model.embed_pictures(x) @ embed_texts(model, data.tokenizer, texts).T
 
-        right = np.eye(len(x), dtype=bool)
-        wrong = ~right
-        if self.many_right:
-            right, wrong = answers(data.emoji, asked, prompts, rows, needed)
+        own = np.eye(len(x), dtype=bool)
+        right, wrong = answers(data.emoji, asked, prompts, rows, needed) if self.many_right else (own, ~own)
         return many_right_loss(scores, torch.from_numpy(right).to(on), torch.from_numpy(wrong).to(on))
 
     @torch.no_grad()
@@ -137,17 +134,13 @@ def embed_texts(model: CLIP, tokenizer: Tokenizer, texts: list[str], size: int =
 
 def alike_scenes(count: int, rng: random.Random) -> list[Scene]:
     """`count` scenes of the training split, in families: like the first but for one or two attributes, the
-    style and the place.
-
-    Among random scenes the animal and a colour tell most apart, so a CLIP never needs to look at the kind of
-    hat, and does not. Within a family it has to.
-    """
+    style and the place. Among random scenes the animal and a colour tell most apart, so a CLIP never needs to
+    look at the kind of hat, and does not. Within a family it has to."""
     chosen: list[Scene] = []
     while len(chosen) < count:
         other = draw_scene(rng.randrange(2**32), 0, "train")
         if len(chosen) % GROUP == 0:
-            first = other
-            chosen.append(first)
+            chosen.append(first := other)
             continue
         scene = replace(first, style=other.style, x=other.x, y=other.y, size=other.size)
         names = ["animal", "headwear", "eyewear", "background"]
@@ -169,29 +162,28 @@ class Emoji:
     concepts: the rows that draw one concept, in one style each; alike: concepts that share a keyword. tags:
     (rows, K) bool, what is true. perhaps: (rows, K) bool, what may be said besides, such as "cat" of a "cat
     face". drawn: the part of scenes that a row draws, or "". of_part: what may be said of such a part, (K,).
+    entries: name, keywords, style and codepoint of each row.
     """
 
     def __init__(self, entries: list[dict]):
-        """entries: name, keywords, style and codepoint of each row."""
         self.entries = entries
         rows_of, alike = defaultdict(list), defaultdict(list)
         for i, entry in enumerate(entries):
             rows_of[entry["codepoint"]].append(i)
         self.concepts = list(rows_of.values())
-        for i, rows in enumerate(self.concepts):
-            for word in dict.fromkeys(entries[rows[0]]["keywords"]):
-                alike[word].append(i)
-        self.alike = [group for group in alike.values() if len(group) >= GROUP]
 
         names = {("name", entry["codepoint"]): set(words_of(entry["name"])) for entry in entries}
         keywords = dict.fromkeys(word for entry in entries for word in entry["keywords"])
         self.column: dict[Tag, int] = {tag: i for i, tag in enumerate([*names, *keywords])}
         self.tags, self.perhaps = np.zeros((2, len(entries), len(self.column)), bool)
-        for rows in self.concepts:
+        for i, rows in enumerate(self.concepts):
             entry = entries[rows[0]]
+            for word in dict.fromkeys(entry["keywords"]):
+                alike[word].append(i)
             words = set(words_of(" ".join([entry["name"], *entry["keywords"]])))
             self.mark(self.tags, rows, [("name", entry["codepoint"]), *entry["keywords"]])
             self.mark(self.perhaps, rows, [tag for tag in names if names[tag] <= words])
+        self.alike = [group for group in alike.values() if len(group) >= GROUP]
 
         file = data_file("scenes", "parts.parquet")
         art = need("pyarrow.parquet").read_table(file, columns=["name", "codepoint"])
@@ -212,8 +204,7 @@ class Emoji:
             chosen |= dict.fromkeys(rng.sample(rng.choice(self.alike), GROUP))
         while len(chosen) < min(wanted, len(self.concepts)):
             chosen[rng.randrange(len(self.concepts))] = None
-        pairs: list[int] = []
-        alone: list[int] = []  # last, so that the others lie in pairs
+        pairs, alone = [], []  # these last, so that the others lie in pairs
         for rows in (self.concepts[i] for i in chosen):
             some = rng.sample(rows, min(together, len(rows)))
             if len(pairs) + len(alone) + len(some) <= count:
@@ -231,11 +222,9 @@ class Emoji:
 
 def fits(scenes: list[Scene], says: list[dict[str, str]]) -> np.ndarray:
     """Whether what each text says is true of each scene: bool (scenes, texts)."""
-
-    def fit(shown: dict, said: dict[str, str]) -> bool:
-        return all(shown[key] == said[key] or (said[key] == ANY and shown[key] != "none") for key in said)
-
-    return np.array([[fit(vars(scene), said) for said in says] for scene in scenes])
+    # What may truly be said of each scene: besides the value itself ANY, if there is such a thing
+    true = [{k: (v, v if v == "none" else ANY) for k, v in vars(scene).items()} for scene in scenes]
+    return np.array([[all(said[k] in of[k] for k in said) for said in says] for of in true])
 
 
 def answers(
@@ -260,10 +249,9 @@ def answers(
     right[:n, :n] = fits(asked, [p.says for p in prompts])
     right[n:, n:] = nothing_missing(emoji.tags[rows])
     perhaps[n:, n:] = nothing_missing(emoji.tags[rows] | emoji.perhaps[rows])
-    nothing = np.zeros(len(emoji.column), bool)
     for i, scene in enumerate(asked):
         shown = (scene.animal, scene.headwear, scene.eyewear)
-        said = np.any([emoji.of_part.get(part, nothing) for part in shown], axis=0)
+        said = np.any([emoji.of_part[part] for part in shown if part != "none"], axis=0)
         perhaps[i, n:] = nothing_missing(said[None])
         perhaps[n:, i] = [emoji.drawn[row] in shown for row in rows]
     return right, ~right & ~perhaps

@@ -34,10 +34,7 @@ SCENES_SEED = 5  # of the training scenes
 
 def worded(scenes: list[Scene], rng: random.Random, in_full: float, meaningless: list[str]) -> list[str]:
     """A caption of each scene: so often one that names everything, else one as people type it."""
-    return [
-        full_caption(scene) if rng.random() < in_full else prompt(scene, rng, meaningless).text
-        for scene in scenes
-    ]
+    return [full_caption(s) if rng.random() < in_full else prompt(s, rng, meaningless).text for s in scenes]
 
 
 def conditioned_text(clip: CLIP, tokenizer: Tokenizer, captions: list[str], rng: random.Random) -> Text:
@@ -52,7 +49,7 @@ def drop_layouts(layouts: Tensor, generator: Generator, share: float = 0.1) -> T
 
 @dataclass(frozen=True)
 class DenoisingRecipe(Recipe):
-    """Noise is added at random times, and the network learns the way back.
+    """Noise is added at random times, and the network, a UNet of `config`, learns the way back.
 
     weighting: how much an error counts at which time (`Schedule.loss_weight`); logit_normal: which times to
     train at (`Schedule.random_t`).
@@ -63,6 +60,9 @@ class DenoisingRecipe(Recipe):
     lr: float = 5e-3
     weighting: str = "none"
     logit_normal: tuple[float, float] | None = (0.5, 1.2)
+
+    def build(self, data: Any) -> UNet:
+        return UNet(self.config)
 
     def new_batch(self, data: Any, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
         """What it works on (B, Z, H, H), captions of it, and what else the denoiser is conditioned on."""
@@ -118,9 +118,6 @@ class DenoiserRecipe(DenoisingRecipe):
         clip, tokenizer = load_model("clip", folder), load_tokenizer(folder)
         return DenoiserData(clip, tokenizer, autoencoder, meaningless_words(seen=True), latents={})
 
-    def build(self, data: DenoiserData) -> UNet:
-        return UNet(self.config)
-
     @torch.no_grad()
     def new_batch(self, data: DenoiserData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
         rng, on = batches.python_rng(generator), device_of(data.clip)
@@ -145,12 +142,8 @@ class DenoiserRecipe(DenoisingRecipe):
         return grid(to_pil(t2i.draw(prompts)), columns=6)
 
     def note(self, data: DenoiserData) -> dict:
-        return {
-            "words": sorted({*known_words(), *STYLES}),
-            "upscaler": True,
-            "random_layouts": "world.scenes:random_layouts",
-            "suggest_words": "world.parse:suggest_words",
-        }
+        uses = {"random_layouts": "world.scenes:random_layouts", "suggest_words": "world.parse:suggest_words"}
+        return {"words": sorted({*known_words(), *STYLES}), "upscaler": True, **uses}
 
 
 @dataclass(frozen=True)
@@ -190,9 +183,6 @@ class ClothesRecipe(DenoisingRecipe):
         pictures, captions, _ = batches.clothes_pictures("train")
         clip, tokenizer = load_model("clip", folder), load_tokenizer(folder)
         return ClothesData(pictures.to(device()), captions, clip, tokenizer)
-
-    def build(self, data: ClothesData) -> UNet:
-        return UNet(self.config)
 
     def new_batch(self, data: ClothesData, generator: Generator) -> tuple[Tensor, Text, dict[str, Tensor]]:
         rng = batches.python_rng(generator)

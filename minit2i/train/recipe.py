@@ -73,9 +73,9 @@ def run(
 ) -> Path:
     """Carry out a recipe with a progress bar, checkpoints, a CSV of the loss and previews.
 
-    folder: where the weights are that it needs. Everything goes to the folder `out`: checkpoint.pt, loss.csv,
-    preview.png and, at the end, NAME.safetensors and the weights that it needs, but for pretrained ones.
-    Ctrl-C saves after the current step; `resume` goes on from there.
+    folder: where the weights are that it needs. Everything goes to the folder `out`: the weights that it
+    needs, if they are no pretrained ones, checkpoint.pt, loss.csv, preview.png and, at the end,
+    NAME.safetensors. Ctrl-C saves after the current step; `resume` goes on from there.
     Returns the path of the weights. Raises InputError if something is missing, cannot be written, would be
     overwritten, or was made from something else; and KeyboardInterrupt after Ctrl-C, once all is saved.
     """
@@ -99,14 +99,16 @@ def run(
         rows = log.read_text().splitlines()[1:] if log.is_file() else []
         rows = [row for row in rows if int(row.split(",")[0]) <= training.step]
     out.mkdir(parents=True, exist_ok=True)
+    for path in (find(other, folder) for other in needs):  # so that `out` is all that one has to name later
+        if path.parent.resolve() != WEIGHTS and not (out / path.name).is_file():
+            write_file(out / path.name, path.read_bytes())
 
     def keep() -> None:
         training.save(checkpoint, about)
         write_file(log, "".join(f"{row}\n" for row in ["step,seconds,loss", *rows]).encode())
         save_image(recipe.preview(training.average, data), out / "preview.png")
 
-    interrupted, mean, kept = [], None, training.seconds
-    # Ctrl-C: finish the step first, then stop.
+    interrupted, mean, kept = [], None, training.seconds  # after Ctrl-C the step is finished first
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
     try:
         with progress(None, name, total=steps, initial=training.step, unit=" steps", smoothing=0.05) as bar:
@@ -114,9 +116,8 @@ def run(
             for step, loss in fit(training, batch_loss, steps=steps, minutes=minutes):
                 mean = loss if mean is None else 0.98 * mean + 0.02 * loss
                 rows.append(f"{step},{training.seconds:.1f},{loss:.5f}")
-                rate = bar.format_dict["rate"] or 0
                 left = f", {minutes - training.seconds / 60:.1f} min left" if minutes else ""
-                bar.set_postfix_str(f"loss {mean:.4f}, {rate * recipe.batch:.0f} pictures/s{left}")
+                bar.set_postfix_str(f"loss {mean:.4f}{left}")
                 bar.update()
                 if interrupted:
                     break
@@ -128,10 +129,6 @@ def run(
         signal.signal(signal.SIGINT, before)
     if interrupted:
         raise KeyboardInterrupt(f"stopped at step {training.step}; go on with: {settings.command} --resume")
-    for other in needs:  # beside the new weights, so that `out` is all that one has to name
-        path = find(other, folder)
-        if path.parent != WEIGHTS and not (out / path.name).is_file():
-            write_file(out / path.name, path.read_bytes())
     card |= {"steps": training.step, "batch": recipe.batch, "minutes": round(training.seconds / 60, 1)}
     card |= {"loss": round(mean, 5) if mean else None, **recipe.note(data)}
     path = out / f"{name}.safetensors"
@@ -142,17 +139,16 @@ def run(
 def check_folder(out: Path, about: dict, needs: dict[str, str], resume: bool) -> None:
     """Raises InputError, which says what to do, if a run may not begin in a folder, or not go on in it."""
     checkpoint = out / "checkpoint.pt"
-    if resume and not checkpoint.is_file():
+    found = about_checkpoint(checkpoint) if checkpoint.is_file() else {}
+    if resume and not found:
         raise InputError(f"nothing to resume: there is no {checkpoint}")
-    if checkpoint.is_file():
-        found = about_checkpoint(checkpoint)
-        if not resume:
-            there = f"{checkpoint} is there, of step {found['step']}"
-            raise InputError(f"{there}: --resume goes on from it, --out takes another folder")
-        for key, ours in about.items():
-            if found.get(key, ours) != ours:
-                was = f"{checkpoint} was made with {key} {found[key]}, not {ours}"
-                raise InputError(f"{was}: say the same as then, or take another --out")
+    if found and not resume:
+        there = f"{checkpoint} is there, of step {found['step']}"
+        raise InputError(f"{there}: --resume goes on from it, --out takes another folder")
+    for key, ours in about.items():
+        if found.get(key, ours) != ours:
+            was = f"{checkpoint} was made with {key} {found[key]}, not {ours}"
+            raise InputError(f"{was}: say the same as then, or take another --out")
     for other, wanted in needs.items():
         if (out / find(other).name).is_file() and fingerprint(other, out) != wanted:
             raise InputError(f"{out} holds another {other} than --weights: take another --out")
@@ -160,15 +156,13 @@ def check_folder(out: Path, about: dict, needs: dict[str, str], resume: bool) ->
 
 def surroundings() -> dict[str, str]:
     """Where a training runs, for the model card: machine, PyTorch, commit, and a hash of the data."""
+    command = ["git", "-C", Path(__file__).parent, "rev-parse", "--short", "HEAD"]
     try:
-        command = ["git", "rev-parse", "--short", "HEAD"]
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-        commit = done.stdout.strip() or "unknown"
-    except OSError:
+        commit = subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()
+    except (OSError, subprocess.CalledProcessError):
         commit = "unknown"
     on, data = device().type, hashlib.sha256(data_file("SHA256SUMS").read_bytes()).hexdigest()[:16]
-    cpu = (
-        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {platform.machine()}"
-    )
-    machine = torch.cuda.get_device_name() if on == "cuda" else f"{on}, {cpu}"
+    kind = f"{torch.backends.cpu.get_cpu_capability()}, {platform.machine()}"
+    cpu = f"{on}, {torch.get_num_threads()} threads, {kind}"
+    machine = torch.cuda.get_device_name() if on == "cuda" else cpu
     return {"machine": machine, "torch": torch.__version__, "commit": commit, "data": data}

@@ -34,8 +34,7 @@ def hue(x: Tensor, generator: Generator) -> Tensor:
 
 def contrast(x: Tensor, generator: Generator) -> Tensor:
     """Stronger or weaker, brighter or darker."""
-    factor, shift = 0.5 + one_each(x, generator), 0.6 * (one_each(x, generator) - 0.5)
-    return factor * x + shift
+    return (0.5 + one_each(x, generator)) * x + 0.6 * (one_each(x, generator) - 0.5)
 
 
 def outline(x: Tensor, generator: Generator) -> Tensor:
@@ -46,8 +45,7 @@ def outline(x: Tensor, generator: Generator) -> Tensor:
 
 def strokes(x: Tensor, generator: Generator) -> Tensor:
     """Let what is bright grow by a pixel, or what is dark."""
-    bright = one_each(x, generator) < 0.5
-    return torch.where(bright, F.max_pool2d(x, 3, 1, 1), -F.max_pool2d(-x, 3, 1, 1))
+    return torch.where(one_each(x, generator) < 0.5, F.max_pool2d(x, 3, 1, 1), -F.max_pool2d(-x, 3, 1, 1))
 
 
 def cutout(x: Tensor, generator: Generator) -> Tensor:
@@ -60,7 +58,6 @@ def cutout(x: Tensor, generator: Generator) -> Tensor:
     return torch.where(columns & rows, 2 * one_each(x, generator) - 1, x)
 
 
-PALETTE = 0.2  # the share of pictures that get another palette
 CHANGES = {  # name -> the change, as a function of pictures and generator, and its share
     "strokes": (strokes, 0.15),
     "blur": (lambda x, _: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), 0.1),
@@ -75,8 +72,8 @@ ALL_CHANGES = ("palette", *CHANGES)
 
 def restyle(x: Tensor, generator: Generator, changes: tuple[str, ...] = ALL_CHANGES) -> Tensor:
     """Make the named changes, each to its share of the pictures (B, 3, H, W) in [-1, 1]."""
-    if "palette" in changes:
-        x = torch.where(one_each(x, generator) < PALETTE, palette(x, generator), x)
+    if "palette" in changes:  # a fifth of the pictures get another one
+        x = torch.where(one_each(x, generator) < 0.2, palette(x, generator), x)
     x = x.clone()
     for name, (change, share) in CHANGES.items():
         if name in changes:

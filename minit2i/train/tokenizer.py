@@ -13,10 +13,7 @@ from minit2i.world.scenes import draw_scene
 
 def train_tokenizer() -> Tokenizer:
     """Learn the merges from prompts for scenes of the training split, from emoji names and keywords, and from
-    common words, so that none of them is spelt letter by letter.
-
-    The numbers of times weigh them: common words have to hold their own against 20,000 prompts.
-    """
+    common words, so many times that they hold their own against 20,000 prompts."""
     rng = random.Random(0)
     texts = [request(draw_scene(0, index, "train"), rng).text for index in range(20_000)]
     texts += 20 * (wording()["openings"] + wording()["endings"])

@@ -30,13 +30,12 @@ SIDE = 96  # pixels of a crop, before it is shrunk by 4
 
 
 class UpscalerData(NamedTuple):
-    """Scenes (N, 3, 256, 256) and emoji (M, 4, 128, 128), uint8; in [-1, 1] the scenes as the denoiser
-    draws them (N, 3, 64, 64), and photographs (1, 3, H, W)."""
+    """What it learns from."""
 
-    scenes: Tensor
-    redrawn: Tensor
-    emoji: Tensor
-    photos: list[Tensor]
+    scenes: Tensor  # (N, 3, 256, 256) uint8
+    redrawn: Tensor  # the same as the denoiser draws them, (N, 3, 64, 64) in [-1, 1]
+    emoji: Tensor  # (M, 4, 128, 128) uint8
+    photos: list[Tensor]  # (1, 3, H, W) in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ class UpscalerRecipe(Recipe):
         rows = batches.random_indices(len(data.emoji), 4, generator)
         emoji = batches.on_backgrounds(data.emoji[rows], generator)
         drawn = torch.cat([random_crops(pictures, SIDE, generator) for pictures in (scenes[3:], emoji)])
-        rest = self.batch - len(drawn) - len(redrawn)
-        photos = torch.cat([piece_of(data.photos, generator) for _ in range(rest)])
+        photos = torch.cat([piece_of(data.photos, generator) for _ in range(self.batch - 6 - 4)])
         photos = batches.mirror_half(photos, generator)
         # Photographs stay undamaged: fur looks like noise, and should not be smoothed away as such.
         low = torch.cat([redrawn, degrade(drawn, generator), degrade(photos, generator, p_clean=1)])
@@ -113,20 +111,15 @@ def unseen_emoji(entries: list[dict]) -> Tensor:
 
 def piece_of(photos: list[Tensor], generator: Generator) -> Tensor:
     """A piece of 20 to 160 pixels of some photograph, brought to one size: (1, 3, SIDE, SIDE) in [-1, 1].
-
-    Small pieces turn soft, as what is out of focus is: without them the network takes every soft edge for one
-    of a drawing, and makes it hard.
-    """
+    Small ones turn soft, as what is out of focus is: else every soft edge is made hard, as in a drawing."""
     photo = photos[batches.random_indices(len(photos), 1, generator)]
     side = int(20 * 8 ** torch.rand((), generator=generator))
     return bicubic(random_crops(photo, side, generator), SIDE, SIDE).clamp(-1, 1)
 
 
 def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 1) -> Tensor:
-    """Cut one square out of each picture, at a random position that is a multiple of `step`.
-
-    pictures: (B, C, H, W). Returns (B, C, size, size). Raises ValueError when a side is shorter than `size`.
-    """
+    """Cut one square out of each picture, at a random position that is a multiple of `step`: (B, C, H, W) to
+    (B, C, size, size). Raises ValueError when a side is shorter than `size`."""
     B, _, H, W = pictures.shape
     if min(H, W) < size:
         raise ValueError(f"cannot cut {size}x{size} out of {H}x{W}")
@@ -138,8 +131,8 @@ def random_crops(pictures: Tensor, size: int, generator: Generator, step: int = 
 def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
     """Small pictures (B, 3, H, W) from which the upscaler must find `high` (B, 3, 4H, 4W), in [-1, 1], again.
 
-    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as a generated or
-    a downloaded picture is, so that the upscaler learns not to sharpen grain.
+    All are shrunk by 4. A share p_clean stays like that; the others are damaged a little, as what one
+    generates or downloads is: blurred, noised, and every second one compressed as JPEG.
     Raises ValueError when a side is no multiple of 4.
     """
     height, width = high.shape[-2:]
@@ -148,21 +141,14 @@ def degrade(high: Tensor, generator: Generator, p_clean: float = 0.5) -> Tensor:
     low = bicubic(high, height // 4, width // 4).clamp(-1, 1)
     damaged = torch.rand(len(low), generator=generator) >= p_clean
     for i in damaged.nonzero().flatten().tolist():
-        low[i] = _damage(low[i], generator)
+        blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
+        sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
+        window = batches.gaussian_window(sigma, radius=3).to(low).expand(3, 1, 7, 7)
+        padded = F.pad(low[i : i + 1], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
+        grain = torch.randn(low[i].shape, generator=generator).to(low)
+        low[i] = (F.conv2d(padded, window, groups=3)[0] + 0.06 * noise * grain).clamp(-1, 1)
+        if compress < 0.5:
+            file = io.BytesIO()
+            to_pil(low[i : i + 1])[0].save(file, "JPEG", quality=round(50 + 45 * quality))
+            low[i] = to_tensor(Image.open(file))[0]
     return low
-
-
-def _damage(picture: Tensor, generator: Generator) -> Tensor:
-    """Blur a picture (3, H, W), add noise, and compress every second one as JPEG; all mildly, by chance."""
-    blur, noise, compress, quality = torch.rand(4, generator=generator).tolist()
-    sigma = 0.2 + 0.4 * blur  # in pixels; 0.2 does nothing
-    window = batches.gaussian_window(sigma, radius=3).to(picture).expand(3, 1, 7, 7)
-    padded = F.pad(picture[None], (3, 3, 3, 3), mode="replicate")  # (1, 3, H+6, W+6)
-    picture = F.conv2d(padded, window, groups=3)[0]  # (3, H, W)
-    grain = torch.randn(picture.shape, generator=generator).to(picture)
-    picture = (picture + 0.06 * noise * grain).clamp(-1, 1)
-    if compress < 0.5:
-        file = io.BytesIO()
-        to_pil(picture[None])[0].save(file, "JPEG", quality=round(50 + 45 * quality))
-        picture = to_tensor(Image.open(file))[0]
-    return picture

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from minit2i.clip import Text
-from minit2i.layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding
+from minit2i.layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding, zeroed
 from minit2i.unet import BlockInputs, UNet, UNetConfig
 from minit2i.utils import device_of
 from minit2i.world.scenes import FRAMES, UPRIGHT
@@ -50,8 +50,7 @@ class AlongTime(nn.Module):
         self.within = ResidualBlock(channels, channels, embedding)
         self.norm = nn.GroupNorm(8, channels)
         self.attention = Attention(channels, heads)
-        nn.init.zeros_(self.attention.out.weight)
-        nn.init.zeros_(self.attention.out.bias)
+        zeroed(self.attention.out)
 
     def forward(self, x: Tensor, turned: Tensor, poses: Tensor, moments: Tensor) -> Tensor:
         """x: (B F, C, H, W); turned: (B F, embedding), see `TemporalLayers.turn`; poses: (B F, POSE);
@@ -77,9 +76,7 @@ class TemporalLayers(nn.Module):
         self.config = config
         E = config.embedding
         self.turn = nn.Sequential(nn.Linear(config.cond_width + 2, E), nn.SiLU(), nn.Linear(E, E), nn.SiLU())
-        self.waves = nn.Conv2d(8 * WAVES, config.entry, 1)
-        nn.init.zeros_(self.waves.weight)
-        nn.init.zeros_(self.waves.bias)
+        self.waves = zeroed(nn.Conv2d(8 * WAVES, config.entry, 1))
         self.along = nn.ModuleList(AlongTime(width, config.heads, E) for width in config.widths)
 
 

@@ -33,10 +33,9 @@ def short_caption(scene: Scene) -> str:
 def full_caption(scene: Scene) -> str:
     """Name everything: "a cat wearing a blue baseball cap and sunglasses on a green background"."""
     text = short_caption(scene)
-    if scene.eyewear != "none" and scene.headwear == "none":
-        text = f"{with_article(scene.animal)} with {scene.eyewear} and no hat"
-    elif scene.eyewear != "none":
-        text += f" and {scene.eyewear}"
+    if scene.eyewear != "none":
+        bare = f"{with_article(scene.animal)} with {scene.eyewear} and no hat"
+        text = bare if scene.headwear == "none" else f"{text} and {scene.eyewear}"
     return f"{text} on {with_article(scene.background)} background"
 
 

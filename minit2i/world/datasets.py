@@ -12,7 +12,7 @@ import random
 from dataclasses import asdict
 from pathlib import Path
 
-from minit2i.images import decode_image, open_image
+from minit2i.images import open_image
 from minit2i.utils import InputError, data_file, need, progress, warn
 
 from .captions import request
@@ -45,10 +45,11 @@ def load(name: str, split: str = "train", **options):
         raise InputError(f"data set {name} takes no option {', '.join(options)}")
     if split not in (files := _files(name)):
         raise InputError(f"data set {name} has no split {split!r}, only {', '.join(files)}")
-    pictures = need("datasets").Dataset(need("pyarrow.parquet").read_table(files[split]))
-    if "caption" not in pictures.column_names:
-        pictures = pictures.add_column("caption", list(pictures["name"]))
-    return pictures
+    datasets = need("datasets")
+    rows = datasets.Dataset(need("pyarrow.parquet").read_table(files[split]))
+    if "caption" not in rows.column_names:
+        rows = rows.add_column("caption", list(rows["name"]))
+    return rows.cast_column("image", datasets.Image())
 
 
 def _files(name: str) -> dict[str, Path]:
@@ -57,12 +58,12 @@ def _files(name: str) -> dict[str, Path]:
 
 
 def describe_sets() -> list[dict]:
-    """Say of each embedded set its name, what it is, how many pictures and bytes, and its licences."""
+    """Say of each embedded set its name, what it is, how many pictures (None of scenes: as many as
+    one asks for) and bytes, and its licences."""
     parquet, rows = need("pyarrow.parquet"), []
     for name, what in SETS.items():
         files = list(_files(name).values())
-        pictures = sum(parquet.read_metadata(file).num_rows for file in files)
-        pictures = None if name == "scenes" else pictures  # of scenes there are as many as one asks for
+        pictures = None if name == "scenes" else sum(parquet.read_metadata(file).num_rows for file in files)
         size = sum(file.stat().st_size for file in files)
         licences = parquet.read_table(files[0], columns=["license"])["license"].unique().to_pylist()
         rows.append({"name": name, "what": what, "pictures": pictures, "bytes": size, "licences": licences})
@@ -71,10 +72,8 @@ def describe_sets() -> list[dict]:
 
 def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int = 0):
     """Return scenes 0 to n-1 as a `datasets.Dataset` with columns image, caption and the fields of `Scene`.
-
-    `datasets` draws them once, with a progress bar, and then caches them until the art or its code changes.
-    Raises InputError for an unknown split, or a cache that cannot be written.
-    """
+    They are drawn once, with a progress bar, and then cached until the art or the code changes. Raises
+    InputError for an unknown split, or a cache that cannot be written."""
     if split not in SPLITS:  # here, since `datasets` wraps what goes wrong while it draws
         raise InputError(f"data set scenes has no split {split!r}, only {', '.join(SPLITS)}")
     datasets = need("datasets")
@@ -84,8 +83,7 @@ def load_scenes(split: str = "train", n: int = 40_000, size: int = 64, seed: int
     columns |= {"image": datasets.Image()} | dict.fromkeys(("x", "y", "size"), datasets.Value("float64"))
     arguments = {"split": split, "n": n, "size": size, "seed": seed, "version": version}
     try:
-        features = datasets.Features(columns)
-        return datasets.Dataset.from_generator(_scene_rows, features=features, gen_kwargs=arguments)
+        return datasets.Dataset.from_generator(_scene_rows, datasets.Features(columns), gen_kwargs=arguments)
     except (OSError, datasets.exceptions.DatasetsError) as error:
         raise InputError(f"cannot keep scenes: {_reason(error)}") from error
 
@@ -102,11 +100,10 @@ def _scene_rows(split: str, n: int, size: int, seed: int, version: str):
 def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: str = ""):
     """Load a set of the Hugging Face hub through `datasets.load_dataset`, with `image` and `caption` columns.
 
-    `image` and `caption` name the columns that hold them there. A column of classes does as a caption, each
-    picture getting its class's name; with no `caption` given, "caption", "text" and "label" are tried. Rows
-    without a caption, or without a picture that can be read, are left out with a warning. Without a network
-    only what was downloaded before can be loaded. Raises InputError if the set, its split, a column or the
-    network is not there.
+    `image` and `caption` name the columns that hold them there; if not given, "caption", "text" and "label"
+    are tried. Of a column of classes, their names are the captions. Rows without a caption or a picture that
+    can be read are left out with a warning. Without a network only what was downloaded before can be loaded.
+    Raises InputError if the set, its split, a column or the network is not there.
     """
     datasets, hub = need("datasets"), need("huggingface_hub.constants")
     name, folder = f"hub:{repo_id}", Path(repo_id).expanduser()
@@ -123,13 +120,12 @@ def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: 
         datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE = before
 
     columns = rows.column_names
-    likely = [column for column in ("caption", "text", "label") if column in columns]
-    caption = caption or (likely or ["caption"])[0]
+    caption = caption or next((word for word in ("caption", "text", "label") if word in columns), "caption")
     for option, column in {"image": image, "caption": caption}.items():
         if column not in columns:
             advice = f'in Python, load("{name}", {option}="...") takes another'
             raise InputError(f"{name} has no column {column!r} but {', '.join(columns)}: {advice}")
-    classes = getattr(rows.features[caption], "names", None)
+    classes = dict(enumerate(getattr(rows.features[caption], "names", None) or ()))
     try:  # undecoded at first: what the library decodes may be broken, or huge
         rows = rows.cast_column(image, datasets.Image(decode=False))
     except (TypeError, ValueError, NotImplementedError) as error:
@@ -137,13 +133,13 @@ def load_hub(repo_id: str, split: str = "train", image: str = "image", caption: 
 
     captions, faults = {}, []
     for i, row in enumerate(progress(rows, "looking at pictures")):
-        text, cell = row[caption], row[image] or {}
-        if classes is not None:
-            text = classes[text] if text in range(len(classes)) else None
+        text = classes.get(row[caption]) if classes else row[caption]
+        cell = row[image] or {}
         try:
             if text in (None, "") or not (cell.get("bytes") or cell.get("path")):
                 raise InputError("it lacks a caption or a picture")
-            decode_image(cell["bytes"], "its picture") if cell.get("bytes") else open_image(cell["path"])
+            file = io.BytesIO(cell["bytes"]) if cell.get("bytes") else cell["path"]
+            open_image(file, "its picture" if cell.get("bytes") else "")
             captions[i] = str(text)
         except InputError as error:
             faults.append(f"row {i}: {error}")
@@ -161,12 +157,7 @@ def _reason(error: Exception) -> str:
     """The first line of what a library says, and what to do where its cache cannot be written."""
     error = error.__cause__ or error  # `datasets` wraps what happens while it makes a set
     reason = str(error).strip().split("\n")[0] or type(error).__name__
-    full = isinstance(error, OSError) and error.errno in (
-        errno.EACCES,
-        errno.EPERM,
-        errno.EROFS,
-        errno.ENOSPC,
-    )
+    full = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
     return reason + (", set HF_HOME to a folder that can be written" if full else "")
 
 

@@ -23,12 +23,8 @@ def known_words() -> set[str]:
 
 
 def meaningless_words(seen: bool) -> list[str]:
-    """Common English words that name nothing in our scenes: one half to train with, the other to measure.
-
-    seen: True gives the half that trainings throw in, False the other one.
-    """
-    common = json.loads(data_file("words", "common.json").read_text())
-    meant = known_words()
+    """Common English words that name nothing in our scenes: the half to train with, or the one to measure."""
+    common, meant = json.loads(data_file("words", "common.json").read_text()), known_words()
     unused = [word for word in common if word not in meant and len(word) > 2]
     return [word for word in unused if (random.Random(word).random() < 0.5) == seen]
 

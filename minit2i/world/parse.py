@@ -56,19 +56,16 @@ def parse_prompt(prompt: str) -> dict[str, str]:
 
     def take(attribute: str, before: str = "", after: str = "") -> None:
         for way, value in names[attribute].items():
-            if f" {way} " in text and cut(f"{before} {re.escape(way)}{after}"):
+            if attribute not in found and f" {way} " in text and cut(f"{before} {re.escape(way)}{after}"):
                 found[attribute] = value
-                return
 
     places = "|".join(sorted({re.escape(plain(word)) for word in wording()["background"]}))
     colours = "|".join(map(re.escape, names["colour"]))
     take("background", after=f" (?:{places})")  # "green wall"
-    if "background" not in found:
-        take("background", before=f" (?:{places})(?: colou?r)?(?: is| to| :| in| =)?")  # "the wall is green"
-    for start, end in (way.split("{}") for way in wording()["only colour"]):
-        if "background" not in found:  # "with green behind it"
-            ends = plain(end) and f" {re.escape(plain(end))}"
-            take("background", before=f" {re.escape(plain(start))}", after=ends)
+    take("background", before=f" (?:{places})(?: colou?r)?(?: is| to| :| in| =)?")  # "the wall is green"
+    for start, end in (way.split("{}") for way in wording()["only colour"]):  # "with green behind it"
+        ends = plain(end) and f" {re.escape(plain(end))}"
+        take("background", before=f" {re.escape(plain(start))}", after=ends)
     # A wall of a colour that there is not, is no hat of that colour
     cut(f" (?:{places})(?: colou?r)?(?: is| to)? (?:{colours})", every=True)
     cut(f" (?:{colours}) (?:{places})", every=True)
@@ -77,39 +74,31 @@ def parse_prompt(prompt: str) -> dict[str, str]:
         ways = "|".join(map(re.escape, names[attribute]))
         if cut(f"{DENIED}(?: (?:{colours}))? (?:{ways}{others})"):
             found[attribute] = "none"
-    for attribute in ("eyewear", "headwear"):
-        if attribute not in found:
-            take(attribute)
-    take("colour")
-    take("style")
+    for attribute in ("eyewear", "headwear", "colour", "style"):
+        take(attribute)
     if found.get("headwear") == "none":
         found["colour"] = "none"
     return found
 
 
 def apply_prompt(scene: Scene, head: list[float], prompt: str) -> Scene:
-    """The scene that a prompt asks for, seen from one that is there: what it leaves open stays as it is.
-
-    head: the square of the head that is there; it stays where it is. A new hat without a colour is red.
-    """
+    """The scene that a prompt asks for, seen from one that is there: what it leaves open stays as it is, and
+    the head stays in its square (see `framed`). A new hat without a colour is red."""
     wanted = replace(scene, **parse_prompt(prompt))
-    if wanted.headwear == "none":
-        wanted = replace(wanted, colour="none")
-    elif wanted.colour == "none":
-        wanted = replace(wanted, colour=COLOURS[0])
-    return framed(wanted, head)
+    colour = COLOURS[0] if wanted.colour == "none" else wanted.colour
+    return framed(replace(wanted, colour="none" if wanted.headwear == "none" else colour), head)
 
 
 def suggest_words(prompt: str, word: str) -> list[str]:
-    """What to say instead of an unknown word of a prompt: what it may be a typing error for, else all there
-    is of its kind, which the word after it tells, or else the last one before it that ties things together.
-    """
+    """What to say instead of an unknown word of a prompt: what it may be a typing error for, or all there is
+    of its kind, as the word after it tells, or else the last one before it that ties things together."""
     said, (before, _, after) = parse_prompt(prompt), f" {plain(prompt)} ".partition(f" {word} ")
     ties = re.findall(r"\b(?:in front of|in|with|has|wears|wearing|on|against|behind)\b|,", before)
     tie = ties[-1] if ties else ""
-    if re.match("|".join(map(plain, wording()["background"])), after):
+    hats = ("hat", *(way for way, value in vocabulary()["headwear"].items() if value != "none"))
+    if after.startswith(tuple(f"{plain(way)} " for way in wording()["background"])):
         kind = "background"
-    elif re.match("hat|" + "|".join(vocabulary()["headwear"]), after):
+    elif after.startswith(tuple(f"{way} " for way in hats)):
         kind = "colour"
     elif after.startswith("style"):
         kind = "style"
@@ -119,7 +108,6 @@ def suggest_words(prompt: str, word: str) -> list[str]:
         kind = "background" if tie and "animal" in said else "animal"
     for name in (kind, *(name for name in ATTRIBUTES if name not in said)):
         values = [value for value in ATTRIBUTES[name] if value != "none"]
-        near = difflib.get_close_matches(word, " ".join(values).split(), n=3, cutoff=0.75)
-        if near:
+        if near := difflib.get_close_matches(word, " ".join(values).split(), n=3, cutoff=0.75):
             return list(dict.fromkeys(near))
     return [value for value in ATTRIBUTES[kind] if value != "none"]

@@ -76,7 +76,8 @@ def on_head(scene: Scene) -> tuple[list[Piece], np.ndarray, np.ndarray]:
             x, y, width = anchors()[kind][scene.style][name][:3]
             side = head_width / width  # so that the widths agree; then so that the two points meet
             pieces.append((name, colour, head_x - side * x, head_y - side * y, side))
-    boxes = [parts()[scene.style, n]["outline"] * side + (left, top) * 2 for n, _, left, top, side in pieces]
+    outlines = anchors()["outlines"][scene.style]  # noted, of 512, so that editing need not read the art
+    boxes = [np.array(outlines[n]) / 512 * side + (left, top) * 2 for n, _, left, top, side in pieces]
     return pieces, np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
 
 
@@ -91,11 +92,8 @@ def layout(scene: Scene) -> list[Piece]:
 
 def framed(scene: Scene, head: Sequence[float]) -> Scene:
     """The scene moved and resized so that its head is this square: left, top, side, fractions of the frame.
-
-    So a head stays where it is when its hat changes, though the frame around both does not.
-    """
-    left, top, k = head
-    _, low, high = on_head(scene)
+    So a head stays where it is when its hat changes, though the frame around both does not."""
+    (left, top, k), (_, low, high) = head, on_head(scene)
     # The same as in `layout`, solved for x, y and size
     x, y = (left, top) + k * (low + high) / 2 - 0.5
     return replace(scene, x=float(x), y=float(y), size=float(k * (high - low).max()))

@@ -74,10 +74,8 @@ HELD_OUT = tuple((a, h, c) for a in ANIMALS for h in HEADWEAR for c in COLOURS i
 
 
 def draw_scene(seed: int, index: int, split: str = "train") -> Scene:
-    """Draw scene number `index`; split "train" has no held-out triple, "held_out" only such, "all" both.
-
-    Raises InputError for another split.
-    """
+    """Draw scene number `index` of "train", without held-out triples, "held_out", with only such, or "all".
+    Raises InputError for another split."""
     if split not in SPLITS:
         raise InputError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
     rng = random.Random(f"{split} {seed} {index}")
@@ -100,14 +98,12 @@ def random_layouts(
     prompts: list[str], seed: int, style: str | None = None, first: int = 0
 ) -> list[list[float]]:
     """LAYOUT numbers for each prompt, by chance, in the style that the caller says or else the prompt.
-
-    first: prompt i gets what seed and first + i give. Raises InputError for another style.
-    """
+    Prompt i gets what seed and first + i give. Raises InputError for another style."""
     if style not in (None, *STYLES):
         raise InputError(f"style must be one of {', '.join(STYLES)}, not {style!r}")
     layouts = []
     for i, prompt in enumerate(prompts):
         scene, words = draw_scene(seed, first + i), re.findall(r"[a-z]+", prompt.lower())
-        named = [name for name in STYLES if name in words]
-        layouts.append(replace(scene, style=style or (named or [scene.style])[0]).layout_vector())
+        named = next((name for name in STYLES if name in words), scene.style)
+        layouts.append(replace(scene, style=style or named).layout_vector())
     return layouts

@@ -12,11 +12,10 @@ import shutil
 from pathlib import Path
 
 from common import RUNS, SEED, append_row, machine, print_table, read_rows
-from minit2i.evaluate.wording import measure_wording
 
 from minit2i.checkpoint import find, load_model, load_tokenizer
 from minit2i.clip import Matcher
-from minit2i.evaluate.clip import measure_swaps, retrieval
+from minit2i.evaluate.clip import measure_swaps, measure_wording, retrieval
 from minit2i.train.clip import ClipRecipe
 from minit2i.train.recipe import run
 from minit2i.utils import WEIGHTS

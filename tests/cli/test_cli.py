@@ -11,7 +11,6 @@ import signal
 import struct
 import subprocess
 import sys
-import types
 import zlib
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from minit2i.tokenizer import Tokenizer
 from minit2i.train.recipe import Recipe
 from minit2i.upscaler import Upscaler, UpscalerConfig
 from minit2i.world import datasets as data
+from minit2i.world import render
 
 PROMPT = "a cat wearing a blue baseball cap"
 FAST = ("--steps", "2")
@@ -228,22 +228,18 @@ def test_upscale_by_four(run, photo):
     assert Image.open("large.png").size == (240, 160)
 
 
-def test_evaluate_prints_a_page_tables_or_json(run, refused, tiny_weights, monkeypatch):
-    def evaluate(folder, n, seed):
-        assert str(folder) == str(tiny_weights)
-        return {"n": n, "seed": seed}, Image.new("RGB", (8, 8))
+def test_evaluate_prints_a_page_tables_or_json(run, tiny_weights, monkeypatch):
+    def evaluate(folder, n, seed, copies):
+        assert (str(folder), str(copies)) == (str(tiny_weights), "copy-check.png")
+        return {"n": n, "seed": seed}
 
-    stub = types.SimpleNamespace(
-        evaluate=evaluate, as_text=lambda report: f"n is {report['n']}", as_markdown=lambda report: "| n |"
-    )
-    monkeypatch.setitem(sys.modules, "minit2i.evaluate.report", stub)
+    monkeypatch.setattr(commands, "evaluate", evaluate)
     code, out, err = run("evaluate", "-n", "7")
-    assert (code, out) == (0, ["n is 7"])
+    assert (code, out) == (0, ["n = 7, seed 0"])
     assert err == ["minit2i: computing on cpu (--device chooses another)"]
-    assert Image.open("copy-check.png").size == (8, 8)
     report = json.loads("\n".join(run("evaluate", "--json", "--seed", "5")[1]))
     assert report == {"n": 2000, "seed": 5}
-    assert run("evaluate", "--markdown")[1] == ["| n |"]
+    assert run("evaluate", "--markdown")[1][0] == "# Results"
 
 
 class TinyRecipe(Recipe):
@@ -272,7 +268,7 @@ class Interrupted(TinyRecipe):
 
 def train_with(monkeypatch, kind: type[Recipe], name: str = "upscaler") -> None:
     """From now on the network of this name is trained with this recipe."""
-    recipe = kind(batch=1, minutes=1, lr=1e-3)
+    recipe = kind(batch=1, minutes=1e-4, lr=1e-3)
     monkeypatch.setattr(f"minit2i.{NETWORKS[name].recipe.replace(':', '.')}", lambda: recipe)
 
 
@@ -289,7 +285,6 @@ def test_train_writes_weights_and_says_how_to_use_them(run, photo, monkeypatch):
     assert card["needs"] == {}
 
 
-@pytest.mark.xfail(strict=True, reason="weights do not know where those are that they were trained with")
 def test_what_train_advises_works_with_a_clip_of_ones_own(tiny_weights, capsys, monkeypatch):
     few = data.load("emoji").select(range(5))
     monkeypatch.setattr(data, "load", lambda name, split="train": few)
@@ -314,7 +309,8 @@ def test_what_train_advises_works_with_a_clip_of_ones_own(tiny_weights, capsys, 
 
     train_with(monkeypatch, OwnClip, "clip")
     train_with(monkeypatch, OwnDenoiser, "denoiser")
-    for line in ("train clip --steps 1 --out C", "train denoiser --weights C --steps 1 --out G"):
+    train_with(monkeypatch, TinyRecipe, "autoencoder")
+    for line in ("train clip --out C", "train denoiser --weights C --out G", "train autoencoder --out A"):
         assert main(line.split()) == 0
         advice = capsys.readouterr().out.splitlines()[-1]
         assert main(shlex.split(advice)[1:]) == 0, advice
@@ -435,10 +431,11 @@ def test_a_library_that_is_not_installed_is_one_line(run, photo, monkeypatch):
     extra = ("datasets", "pyarrow", "matplotlib", "pandas", "IPython")
     for name in {*extra, *(name for name in sys.modules if name.split(".")[0] in extra)}:
         monkeypatch.setitem(sys.modules, name, None)
+    render.parts.cache_clear()  # it holds what pyarrow has read
     for line in ("search sad --data photos", "data", "train clip"):
         code, out, err = run(*line.split())
         assert (code, out) == (2, []) and "pip install 'minit2i[lessons]'" in err[-1], line
-    for line in ("generate cat --size 64", f"edit {photo} cat", f"describe {photo}"):
+    for line in ("generate cat --steps 1", f"edit {photo} cat --steps 1", f"describe {photo}"):
         assert run(*line.split())[0] == 0, line
 
 
@@ -553,15 +550,13 @@ def test_what_is_transparent_is_laid_on_white_and_that_is_said_once(run, monkeyp
     picture.putpixel((0, 0), (0, 0, 0, 0))
     picture.save("clear.png")
     for line in (
-        "upscale {}", "denoise {}", "vary {} cat --strength 0", "edit {} cat", "extend {} cat --up 9",
-        "video hopping --from {} --size 64", "chat {}",
+        "upscale {}", "denoise {} --steps 2", "vary {} cat --strength 0", "edit {} cat --steps 2",
+        "extend {} cat --up 9 --steps 2", "video hopping --from {} --size 64 --steps 2", "chat {}",
     ):  # fmt: skip
-        for name, lines in (("clear.png", 1), ("opaque.png", 0)):
-            code, _, err = run(*line.format(name).split(), *(() if line[0] in "uc" else FAST))
-            said = [line for line in err if line == f"minit2i: {name} is transparent: it is laid on white"]
-            assert (code, len(said)) == (0, lines), (line, err)
-    run("upscale", "clear.png")
-    assert Image.open("upscaled.png").convert("RGB").getpixel((0, 0)) > (200, 200, 200)
+        code, _, err = run(*line.format("clear.png").split())
+        assert code == 0 and err.count("minit2i: clear.png is transparent: it is laid on white") == 1, line
+    assert Image.open("upscaled.png").getpixel((0, 0)) > (200, 200, 200)
+    assert run("upscale", "opaque.png") == (0, ["upscaled.png"], [])
 
 
 def test_sketch_draws_a_square_whatever_the_shape_of_the_drawing(run, photo):
@@ -705,7 +700,7 @@ ODD = {
 BROKEN = {"empty": b"", "truncated": encoded(GREY, "PNG")[:-100], "bomb": bomb(20_000), "text": b"hello"}
 BROKEN["PIL warns of it"] = bomb(10_000)
 ON_PICTURES = {"score": ["a cat"], "classify": ["cat", "dog"], "denoise": FAST, "upscale": []}
-ON_PICTURES |= {"vary": ["a cat", *FAST], "extend": ["a cat", "--up", "5", *FAST]}
+ON_PICTURES |= {"vary": ["a cat", *FAST], "extend": ["a cat", "--up", "1", *FAST]}
 ON_PICTURES["sketch"] = ["a cat", *FAST]
 
 
@@ -825,14 +820,8 @@ def test_missing_damaged_or_foreign_weights(
         flipped = bytearray(whole)
         flipped[-1] ^= 1
         other = tiny_weights / ("upscaler.safetensors" if name != "upscaler" else "clip.safetensors")
-        for content in (
-            bytes(flipped),
-            whole[:-10],
-            b"",
-            b"not weights",
-            other.read_bytes(),
-            wrong_shape(name),
-        ):
+        contents = [bytes(flipped), whole[:-10], b"", b"not weights", other.read_bytes(), wrong_shape(name)]
+        for content in contents if command == USERS[name][0] else contents[:1]:  # all load alike
             file.write_bytes(content)
             assert f"{name}.safetensors" in refused(command, *words, folder=folder)
 

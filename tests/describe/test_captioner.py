@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from on_page import on_page
 from torch import Generator
 from torch.testing import assert_close
 
@@ -13,7 +14,6 @@ from minit2i.describe.captioner import (
     Captioner,
     CaptionerConfig,
     attention_maps,
-    beam_search,
     caption_loss,
     write,
 )
@@ -102,6 +102,9 @@ def test_it_learns_to_tell_two_pictures_apart(model, picture, tokenizer):
 
 
 # ---- Writing ----
+
+
+beam_search = on_page("11", "beam_search", torch=torch, DESCRIBE=DESCRIBE)
 
 
 def greedily(model, tokenizer, picture, question=DESCRIBE) -> str:

@@ -1,5 +1,6 @@
 """What is measured of edits: complete, and right where it is known what comes out."""
 
+from dataclasses import replace
 from functools import partialmethod
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import torch
 from minit2i.edit import evaluate
 from minit2i.edit.editor import Editor
 from minit2i.evaluate.judge import Judge, JudgeConfig
+from minit2i.evaluate.report import Bench
 from minit2i.evaluate.shares import REAL_SEED
 from minit2i.images import to_float
 from minit2i.text2image import TextToImage
@@ -60,3 +62,27 @@ def test_a_measure_of_tiny_networks_has_every_row(editor, monkeypatch):
     result = evaluate.measure(bench)
     assert result["edits from words alone"]["both"]["n"] == 1
     assert result["pictures extended"]["step across the seam"]["value"] > 0
+
+
+def test_the_reader_is_right_about_what_it_reads_right_and_near(monkeypatch):
+    scenes = [draw_scene(REAL_SEED, i, "held_out") for i in range(4)]
+    squares = [list(layout(scene)[0][2:]) for scene in scenes]
+    for square, shift in zip(squares, (0.0, 0.04, 0.06, 0.04), strict=True):
+        square[0] += shift
+    squares[3][2] += 0.08  # a larger square, too: 0.04 + 0.08 / 2 to the right, 0.04 below
+    said = [replace(scenes[0], animal="cat" if scenes[0].animal != "cat" else "dog"), *scenes[1:]]
+    monkeypatch.setattr(evaluate, "load_beside_denoiser", lambda folder, *names: list(names))
+    monkeypatch.setattr(
+        evaluate, "read_scenes", lambda clip, reader, x: list(zip(said, squares, strict=True))
+    )
+    bench = SimpleNamespace(folder="", n=4, t2i=SimpleNamespace(clip=None))
+    values = {name: entry["value"] for name, entry in evaluate.measure_reader(bench).items()}
+    assert [values.pop(name) for name in ("animal", "where the head is, read")] == [0.75, 0.5]
+    assert values.pop("where the head is, if always the mean") >= 0.5
+    assert values == dict.fromkeys(("headwear", "colour", "eyewear", "background", "style"), 1.0)
+
+
+def test_the_pretrained_reader_is_measured_in_parts():
+    figures = evaluate.measure_reader(Bench(n=52))
+    assert {entry["n"] for entry in figures.values()} == {52}
+    assert all(entry["value"] > 0.9 for name, entry in figures.items() if "mean" not in name)

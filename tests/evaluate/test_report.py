@@ -13,7 +13,10 @@ from minit2i.evaluate.report import Bench, as_markdown, as_text, evaluate, rows_
 from minit2i.evaluate.scenes import JOINT
 from minit2i.evaluate.shares import in_fifties, number, quantiles, share
 from minit2i.text2image import TextToImage
-from minit2i.utils import InputError
+from minit2i.utils import InputError, resolve
+
+MEASURED = {name: entry.measure for name, entry in NETWORKS.items() if entry.measure}
+CHAPTERS = [name for name, measure in MEASURED.items() if not measure.startswith("evaluate.")]
 
 # ---- What a report is made of ----
 
@@ -89,6 +92,11 @@ def test_a_report_is_printed_whole_as_text_and_as_markdown():
 # ---- Measured ----
 
 
+def test_every_measure_that_the_registry_names_is_there():
+    assert len(CHAPTERS) >= 4
+    assert all(callable(resolve(measure)) for measure in MEASURED.values())
+
+
 def test_the_report_has_what_a_program_would_read(measured):
     report = json.loads(json.dumps(measured[0], allow_nan=False))
     scenes = report["denoiser"]
@@ -141,3 +149,18 @@ def test_a_bench_loads_when_it_is_asked_and_once(judged_weights, monkeypatch):
     assert not loaded
     assert bench.t2i is bench.t2i and loaded == [judged_weights]
     assert bench.judge is bench.judge
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_chapter_loads_the_pipeline_anew(name, judged_weights, monkeypatch):
+    class Asked(Exception):
+        pass
+
+    class Asking(Bench):
+        @property
+        def t2i(self):
+            raise Asked
+
+    monkeypatch.setattr(TextToImage, "load", lambda *_: pytest.fail("loaded anew"))
+    with pytest.raises(Asked):
+        resolve(NETWORKS[name].measure)(Asking(judged_weights, 2))

@@ -1,32 +1,15 @@
-"""CLIP guidance, which lesson 05 builds on its page: the function is taken out of the notebook."""
+"""CLIP guidance, which lesson 05 builds on its page."""
 
-import ast
-from pathlib import Path
-
-import nbformat
 import pytest
 import torch
+from on_page import on_page
 from torch import Tensor
 from torch.testing import assert_close
 
 from minit2i.samplers import SAMPLERS, sample
 from minit2i.schedule import Schedule
 
-LESSON = Path(__file__).parents[2] / "lessons" / "05_putting_it_together.ipynb"
-
-
-def from_notebook(name: str):
-    """The function of this name as a cell of the lesson defines it."""
-    for cell in nbformat.read(LESSON, 4).cells:
-        if cell.cell_type == "code" and f"def {name}(" in cell.source:
-            [node] = [n for n in ast.parse(cell.source).body if getattr(n, "name", "") == name]
-            space = {"torch": torch}
-            exec(ast.unparse(node), space)
-            return space[name]
-    raise AssertionError(f"no cell defines {name}")
-
-
-clip_guided = from_notebook("clip_guided")
+clip_guided = on_page("05", "clip_guided", torch=torch)
 every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
 
 

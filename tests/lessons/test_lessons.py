@@ -16,7 +16,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from minit2i import utils
+from minit2i import viz
+from minit2i.utils import InputError
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 PATHS = sorted(LESSONS.glob("*.ipynb"))
@@ -188,7 +189,7 @@ def test_no_solution_stands_in_a_lesson(name):
 
 # ---- The first cell ----
 
-SET_UP = """from minit2i.utils import lesson  # not found? In its folder: pip install -r requirements.txt
+SET_UP = """from minit2i.viz import lesson  # not found? pip install -c requirements.txt -e '.[lessons]'
 
 lesson()
 """
@@ -213,9 +214,9 @@ def test_the_first_cell_finds_the_exercises_from_any_folder(tmp_path):
 
 
 def test_without_the_repository_the_first_cell_says_so_in_one_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(utils, "DATA", tmp_path / "data")
-    with pytest.raises(utils.InputError, match="^the lessons come with the repository: clone it, .*$"):
-        utils.lesson()
+    monkeypatch.setattr(viz, "DATA", tmp_path / "data")
+    with pytest.raises(InputError, match="^the lessons come with the repository: clone it, .*$"):
+        viz.lesson()
 
 
 def test_readme_lists_every_lesson_with_its_minutes():

@@ -7,9 +7,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from minit2i.evaluate.wording import read_wording
 from PIL import Image
 
+from minit2i.evaluate.clip import read_wording
 from minit2i.tokenizer import words_of
 from minit2i.world.captions import ANY, full_caption, plain, prompt, request, sentences, short_caption
 from minit2i.world.datasets import _scene_rows

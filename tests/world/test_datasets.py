@@ -37,7 +37,11 @@ def one_line(error: pytest.ExceptionInfo) -> str:
 
 def test_checksums_match_and_cover_every_data_file():
     listed = dict(line.split("  ")[::-1] for line in (DATA / "SHA256SUMS").read_text().splitlines())
-    stored = {p.relative_to(DATA).as_posix(): p for p in DATA.rglob("*") if p.suffix in (".parquet", ".json")}
+    stored = {
+        p.relative_to(DATA).as_posix(): p
+        for p in DATA.rglob("*")
+        if p.suffix in (".parquet", ".json", ".tsv")
+    }
     assert set(listed) == set(stored)
     for name, path in stored.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name], name
@@ -176,7 +180,9 @@ def test_a_new_set_is_one_entry_and_a_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(data, "SETS", {"dots": "round ones"})
     [found] = describe_sets()
     assert (found["pictures"], found["licences"]) == (1, ["CC0-1.0"])
-    assert load("dots").cast_column("image", HubImage())[0]["caption"] == "a red dot"
+    [row] = load("dots")
+    assert row["caption"] == "a red dot"
+    assert row["image"].getpixel((0, 0)) == (255, 0, 0)
 
 
 # ---- The hub ----

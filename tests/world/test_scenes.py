@@ -165,3 +165,10 @@ def test_load_scenes_keeps_the_scene_beside_picture_and_caption(tmp_path, monkey
         assert scene == draw_scene(4, i, "held_out")
         assert np.array_equal(np.asarray(row["image"]), np.asarray(render(scene, 32)))
         assert row["caption"]
+
+
+def test_the_outlines_that_are_noted_are_those_of_the_art():
+    noted = anchors()["outlines"]
+    assert {(style, name) for style in noted for name in noted[style]} == parts().keys()
+    for (style, name), part in parts().items():
+        assert (np.array(noted[style][name]) / 512 == part["outline"]).all()
