@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from minit2i.clip import Text
-from minit2i.layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding
+from minit2i.layers import WAVES, Attention, ResidualBlock, frame_waves, timestep_embedding, zeroed
 from minit2i.unet import BlockInputs, UNet, UNetConfig
 from minit2i.utils import device_of
 from minit2i.world.scenes import FRAMES, UPRIGHT
@@ -50,8 +50,7 @@ class AlongTime(nn.Module):
         self.within = ResidualBlock(channels, channels, embedding)
         self.norm = nn.GroupNorm(8, channels)
         self.attention = Attention(channels, heads)
-        nn.init.zeros_(self.attention.out.weight)
-        nn.init.zeros_(self.attention.out.bias)
+        zeroed(self.attention.out)
 
     def forward(self, x: Tensor, turned: Tensor, poses: Tensor, moments: Tensor) -> Tensor:
         """x: (B F, C, H, W); turned: (B F, embedding), see `TemporalLayers.turn`; poses: (B F, POSE);
@@ -77,9 +76,7 @@ class TemporalLayers(nn.Module):
         self.config = config
         E = config.embedding
         self.turn = nn.Sequential(nn.Linear(config.cond_width + 2, E), nn.SiLU(), nn.Linear(E, E), nn.SiLU())
-        self.waves = nn.Conv2d(8 * WAVES, config.entry, 1)
-        nn.init.zeros_(self.waves.weight)
-        nn.init.zeros_(self.waves.bias)
+        self.waves = zeroed(nn.Conv2d(8 * WAVES, config.entry, 1))
         self.along = nn.ModuleList(AlongTime(width, config.heads, E) for width in config.widths)
 
 
@@ -97,7 +94,7 @@ class VideoDenoiser(nn.Module):
         """As the denoiser's, of frames (B F, C, H, W). layout: (B F, LAYOUT) and angle: (B F,), in radians,
         say where the scene is in each frame, which may not be left to chance here, and how far it is turned.
         """
-        net, layers = self.denoiser, self.layers
+        net, layers, moments = self.denoiser, self.layers, self.moments
         embedding = net.embed(t, text, layout)
         turned = layers.turn(torch.cat([embedding, angle.sin()[:, None], 1 - angle.cos()[:, None]], dim=1))
         poses = torch.cat([layout[:, -3:], angle[:, None]], dim=1)
@@ -106,6 +103,5 @@ class VideoDenoiser(nn.Module):
         # These, through a convolution that starts at zero, say where each position lies upright and turned
         waves = [frame_waves(layout[:, -3:], *x.shape[2:], by) for by in (None, angle)]
         x, along = x + layers.waves(torch.cat(waves, dim=1)), iter(layers.along)
-        after_block = lambda x: next(along)(x, turned, poses, self.moments)  # noqa: E731
-        inputs = BlockInputs(embedding, text, after_block=after_block)
+        inputs = BlockInputs(embedding, text, after_block=lambda x: next(along)(x, turned, poses, moments))
         return net.leave(net.decode(*net.encode(x, inputs), inputs), x_t)
