@@ -118,23 +118,18 @@ def write(
     generator = Generator().manual_seed(seed)
     ids = torch.tensor([tokenizer.encode(question)] * len(picture), device=picture.device)
     caches: list[list[Cache]] = [[] for _ in model.blocks]
-    logits = model(picture, ids, caches)
-    written: list[list[int]] = [[] for _ in picture]
-    done = torch.zeros(len(picture), dtype=torch.bool, device="cpu")
-    for _ in range(LONGEST):
-        now = logits[:, -1].float().cpu()
+    new = picture, ids
+    written = torch.zeros(len(picture), 0, dtype=torch.int64, device="cpu")
+    while written.shape[1] < LONGEST and not (written == tokenizer.end).any(dim=1).all():
+        now = model(*new, caches)[:, -1].float().cpu()
         chosen = now.argmax(-1)
         if temperature:  # p_i ~ e^(logit_i / temperature)
             chosen = torch.multinomial((now / temperature).softmax(-1), 1, generator=generator)[:, 0]
-        done |= chosen == tokenizer.end
-        if done.all():
-            break
-        for row, token, over in zip(written, chosen.tolist(), done.tolist(), strict=True):
-            if not over:
-                row.append(token)
+        written = torch.cat([written, chosen[:, None]], dim=1)
         # Only the new token goes through the network: the caches hold all before it
-        logits = model(None, chosen[:, None].to(picture.device), caches)
-    return [tokenizer.decode(row) for row in written]
+        new = None, chosen[:, None].to(picture.device)
+    rows = [[*row, tokenizer.end] for row in written.tolist()]
+    return [tokenizer.decode(row[: row.index(tokenizer.end)]) for row in rows]
 
 
 @torch.no_grad()
@@ -154,8 +149,7 @@ def attention_maps(
         return of_block
 
     model.read(picture, ids, hook=keep)
-    P = picture.shape[1]
-    side = math.isqrt(P)
+    P, side = picture.shape[1], math.isqrt(picture.shape[1])
     # A token is written by the one before it; a class token, which comes first, is at no position
     look = torch.cat(weights).mean(dim=(0, 1))[P + len(before) - 1 : -1, P - side**2 : P]
     return (look / look.sum(dim=-1, keepdim=True)).view(-1, side, side)

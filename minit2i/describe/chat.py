@@ -43,7 +43,6 @@ REQUEST = re.compile(
     "change|replace|swap|switch|dress|let|paint|draw|drop|lose|delete|get rid|have it|do not|no|not|without|"
     r"as an?|i (?:do not )?(?:want|like|need)|i would like|how about|what about)\b"
 )
-BYE = {"quit", "exit", "bye", "goodbye"}
 
 
 def plainly(text: str) -> str:
@@ -76,7 +75,7 @@ def as_prompt(request: str) -> str:
 def is_goodbye(text: str) -> bool:
     """Whether a line ends the chat: "bye", "Thanks, goodbye!"."""
     words = plainly(text.replace("good bye", "goodbye")).split()
-    return len(words) <= 4 and not BYE.isdisjoint(words)
+    return len(words) <= 4 and not {"quit", "exit", "bye", "goodbye"}.isdisjoint(words)
 
 
 # ---- The chat ----
@@ -110,8 +109,7 @@ class Chat:
         Raises InputError if weights are missing, damaged, or do not belong together.
         """
         t2i = t2i or TextToImage.load(folder)
-        [captioner] = load_beside_denoiser(folder, "caption")
-        return cls(captioner, t2i, Editor.load(folder, t2i) if edits else None)
+        return cls(*load_beside_denoiser(folder, "caption"), t2i, Editor.load(folder, t2i) if edits else None)
 
     @torch.no_grad()
     def look(self, pictures: Tensor) -> Tensor:
@@ -137,11 +135,9 @@ class Chat:
         if self.editor is None or not (parse_prompt(prompt) or request):
             return Turn(HELP, picture)
         [(now, head)] = read_scenes(self.t2i.clip, self.editor.reader, x)
-        hat = re.search(r"\b(give|put|add|in|wearing|want)\b.*\bhats?$", prompt)
-        if now.headwear == "none" and hat and "headwear" not in parse_prompt(prompt):
-            prompt = re.sub(r"\bhats?$", "baseball cap", prompt)  # any will do
-        asks = parse_prompt(prompt)
-        if not asks:
+        if now.headwear == "none" and "headwear" not in parse_prompt(prompt):  # any hat will do
+            prompt = re.sub(r"\b((?:give|put|add|in|wearing|want)\b.*\b)hats?$", r"\1baseball cap", prompt)
+        if not (asks := parse_prompt(prompt)):
             return Turn(KNOWN, picture)
         wanted = apply_prompt(now, head, prompt)
         if asks.get("colour", "none") != "none" and wanted.headwear == "none":

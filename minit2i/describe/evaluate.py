@@ -10,7 +10,8 @@ from torch import Tensor
 from minit2i.checkpoint import load_model
 from minit2i.evaluate.judge import verdicts
 from minit2i.evaluate.report import Bench
-from minit2i.evaluate.shares import OTHER_SEED, REAL_SEED, in_fifties, share
+from minit2i.evaluate.scenes import draw_many
+from minit2i.evaluate.shares import OTHER_SEED, REAL_SEED, share
 from minit2i.utils import in_batches
 from minit2i.world.scenes import draw_scene
 
@@ -58,9 +59,7 @@ def measure(bench: Bench) -> dict:
     views = [View((scene,), scene.background) for scene in scenes]
     captions = [Question("describe", view, DESCRIBE, vqa.description(view)) for view in views]
     said = say(in_batches(chat.look, vqa.pictures_of(captions)), captions)
-    drawn = in_fifties(
-        lambda part, i: bench.t2i.draw(said[part], seed=1000 * bench.seed + i), n, "drawing from captions"
-    )
+    drawn = draw_many(bench.t2i, said, bench.seed, "from captions")
     drawn_tokens, about_drawn = in_batches(chat.look, drawn), about(views)
     drawn_again = verdicts(bench.judge, drawn, scenes)["joint"]
     questions = exam(max(n, len(QUESTIONS)), "held_out")
@@ -73,11 +72,8 @@ def measure(bench: Bench) -> dict:
     def of(kinds: Sequence[str], results: list[bool]) -> dict:
         return share([result for result, one in zip(results, questions, strict=True) if one.kind in kinds])
 
-    real, ours, blindly = (
-        "real pictures",
-        "pictures that minit2i drew",
-        "by a network trained without pictures",
-    )
+    real, ours = "real pictures", "pictures that minit2i drew"
+    blindly = "by a network trained without pictures"
     return {
         "the whole caption, word for word": {
             real: share(right(said, captions)),

@@ -93,7 +93,5 @@ def question_batch(tokenizer: Tokenizer, questions: list[Question]) -> Batch:
     rows = [(tokenizer.encode(one.question), tokenizer.encode(one.answer)[1:][:LONGEST]) for one in questions]
     texts = [torch.tensor(question + answer) for question, answer in rows]
     ids = pad_sequence(texts, batch_first=True, padding_value=tokenizer.padding)
-    is_answer = torch.zeros_like(ids, dtype=torch.bool)
-    for row, (question, answer) in zip(is_answer, rows, strict=True):
-        row[len(question) : len(question + answer)] = True
-    return Batch(ids, *is_answer.nonzero(as_tuple=True))
+    is_answer = [torch.arange(len(question + answer)) >= len(question) for question, answer in rows]
+    return Batch(ids, *pad_sequence(is_answer, batch_first=True).nonzero(as_tuple=True))

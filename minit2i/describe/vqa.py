@@ -63,12 +63,11 @@ def side_by_side(scene: Scene, other: Scene, rng: random.Random) -> View:
 def view_for(kind: str, scene: Scene, other: Scene, rng: random.Random) -> View:
     """A picture for a question of this kind, so that no answer is much likelier than another."""
     if kind != "describe":
-        bare = {"missing": 0.5, "there": 0.4}.get(kind, 0.25)
-        clear = 0.5 if kind == "missing" else 1 / 3
-        if rng.random() < bare:
+        if rng.random() < {"missing": 0.5, "there": 0.4}.get(kind, 0.25):
             scene = replace(scene, headwear="none", colour="none")
         worn = "glasses" if kind == "missing" else rng.choice(EYEWEAR[1:])
-        scene = replace(scene, eyewear="none" if rng.random() < clear else worn)
+        clear = rng.random() < (0.5 if kind == "missing" else 1 / 3)
+        scene = replace(scene, eyewear="none" if clear else worn)
     nobody, alone = View((), scene.background), View((scene,), scene.background)
     if kind == "how many":
         return rng.choice((nobody, alone, side_by_side(scene, other, rng)))
@@ -130,8 +129,9 @@ def question_about(kind: str, view: View, rng: random.Random) -> tuple[str, str]
         return rng.choice(phrases()[kind])
 
     match kind:
-        case "animal":
-            return put(), "nothing" if animal == "none" else with_article(animal)
+        case "animal" | "hat":
+            named = animal if kind == "animal" else hat
+            return put(), "nothing" if named == "none" else with_article(named)
         case "is it":
             bears = {"bear", "polar bear", "panda", "koala"}  # nobody is asked whether a polar bear is a bear
             named = truth_or(animal, [a for a in ANIMALS if a != animal and not {a, animal} <= bears], rng)
@@ -142,8 +142,6 @@ def question_about(kind: str, view: View, rng: random.Random) -> tuple[str, str]
                 return "is there a hat", "yes" if hat != "none" else "no"
             question, answer = question_about("wears" if thing == "hat" else "is it", view, rng)
             return re.sub("^is (it|this)( wearing)?", "is there", question), answer
-        case "hat":
-            return put(), "nothing" if hat == "none" else with_article(hat)
         case "hat colour":
             thing = called(hat, rng) if hat != "none" and rng.random() < 0.3 else "hat"
             question = put().format(put("spelling"), thing)
@@ -190,8 +188,8 @@ def question_about(kind: str, view: View, rng: random.Random) -> tuple[str, str]
 
 def unseen_things(seen: bool) -> list[str]:
     """Words for what is in no picture: one half to train with, the other to measure (`meaningless_words`)."""
-    visible = phrases()["visible"]  # these mean nothing in a prompt, but can be seen
-    return [word for word in meaningless_words(seen) if word not in visible]
+    # Those that are visible mean nothing in a prompt, but can be seen
+    return [word for word in meaningless_words(seen) if word not in phrases()["visible"]]
 
 
 def beyond(rng: random.Random, things: list[str], kind: str = "beyond") -> str:

@@ -35,6 +35,7 @@ MOTIONS = {  # each, and other words for it
     "nodding": ("nodding its head", "tilting its head", "swaying", "that nods"),
     "standing still": ("sitting still", "not moving", "motionless", "that stands still"),
 }
+_large = lru_cache(maxsize=1)(render)  # all frames of a video that only turns are made from one picture
 
 
 class MovingScene(NamedTuple):
@@ -81,12 +82,11 @@ def path_within(motion: np.ndarray, rng: random.Random) -> np.ndarray:
     """A path of this motion that begins somewhere, about as large as will stay in the frame all the time."""
     # What is turned needs more room, if not as much as its square would
     room_for = motion[:, 2] * (1 + 0.3 * np.abs(np.sin(motion[:, 3])))
-    x, y = motion[:, 0], motion[:, 1]
     # The largest start: size room_for_f / 2 + |position| <= 0.49 in every frame, with the path in the middle
-    largest = min((0.98 - np.ptp(way)) / room_for.max() for way in (x, y))
+    largest = (0.98 - np.ptp(motion[:, :2], axis=0).max()) / room_for.max()
     size = rng.uniform(0.93, 1) * min(0.94, max(0.5, largest))
     room, start = 0.49 - size * room_for / 2, []
-    for way in (x, y):
+    for way in motion[:, :2].T:
         low, high = (-room - way).max(), (room - way).min()
         start.append(rng.uniform(low, high) if low < high else (low + high) / 2)
     return path_from(*start, size, motion)
@@ -147,9 +147,6 @@ def turned(scene: Scene, angle: float, size: int) -> Image.Image:
     look = cos, sin, side / 2 - cos * left - sin * top, -sin, cos, side / 2 + sin * left - cos * top
     bicubic = Image.Resampling.BICUBIC
     return large.transform(large.size, Image.Transform.AFFINE, look, bicubic, fillcolor=ground).reduce(3)
-
-
-_large = lru_cache(maxsize=1)(render)  # all frames of a video that only turns are made from one picture
 
 
 def real_videos(scenes: list[MovingScene]) -> Tensor:

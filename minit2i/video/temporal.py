@@ -94,7 +94,7 @@ class VideoDenoiser(nn.Module):
         """As the denoiser's, of frames (B F, C, H, W). layout: (B F, LAYOUT) and angle: (B F,), in radians,
         say where the scene is in each frame, which may not be left to chance here, and how far it is turned.
         """
-        net, layers = self.denoiser, self.layers
+        net, layers, moments = self.denoiser, self.layers, self.moments
         embedding = net.embed(t, text, layout)
         turned = layers.turn(torch.cat([embedding, angle.sin()[:, None], 1 - angle.cos()[:, None]], dim=1))
         poses = torch.cat([layout[:, -3:], angle[:, None]], dim=1)
@@ -103,6 +103,5 @@ class VideoDenoiser(nn.Module):
         # These, through a convolution that starts at zero, say where each position lies upright and turned
         waves = [frame_waves(layout[:, -3:], *x.shape[2:], by) for by in (None, angle)]
         x, along = x + layers.waves(torch.cat(waves, dim=1)), iter(layers.along)
-        after_block = lambda x: next(along)(x, turned, poses, self.moments)  # noqa: E731
-        inputs = BlockInputs(embedding, text, after_block=after_block)
+        inputs = BlockInputs(embedding, text, after_block=lambda x: next(along)(x, turned, poses, moments))
         return net.leave(net.decode(*net.encode(x, inputs), inputs), x_t)

@@ -1,9 +1,9 @@
 """Which latents are good? python tests/bench/autoencoder_trials.py [--minutes 3] [--only NAME...]
 
 One choice is changed at a time. Each autoencoder is trained for equal minutes and measured on scenes of the
-training split that none was trained on. But what is squeezed well need not be easy to dream of. So a new
+training split that none was trained on. But what is squeezed well need not be easy to draw. So a new
 denoiser is trained on its latents, for as many minutes again, and draws.
-Finished trials are kept in runs/, and sheets of each; the same command goes on where it stopped.
+Finished trials are kept in runs/, and previews of each; the same command goes on where it stopped.
 """
 
 import argparse
@@ -11,14 +11,14 @@ import dataclasses
 
 from ablate import RECIPE as DENOISER
 from ablate import train_and_measure
-from common import RUNS, SEED, Exam, append_row, machine, print_table, read_rows
-from minit2i.evaluate.autoencoder import measure_autoencoder
+from common import RUNS, Exam, append_row, machine, print_table, read_rows
 
 from minit2i.checkpoint import load_model
+from minit2i.evaluate.fidelity import measure_autoencoder
+from minit2i.evaluate.report import Bench
 from minit2i.train.autoencoder import AutoencoderRecipe
-from minit2i.train.recipe import run
+from minit2i.train.recipe import RunSettings, run
 from minit2i.utils import WEIGHTS
-from minit2i.world.batches import scene_pictures
 
 RECIPE = AutoencoderRecipe()
 TRIALS = {
@@ -57,15 +57,14 @@ def main() -> None:
     folder = RUNS / f"autoencoder-trials-{args.minutes:g}"
     table = folder / "results.csv"
     done = {row["trial"] for row in read_rows(table)}
-    pixels, _ = scene_pictures("train", 1000, 64, seed=SEED)
     for name, recipe in variants().items():
         if name in done or args.only and name not in args.only:
             continue
         out = folder / name.replace(" ", "-")
         resume = (out / "checkpoint.pt").is_file()
-        run("autoencoder", recipe, WEIGHTS, out, minutes=args.minutes, resume=resume)
+        run("autoencoder", recipe, WEIGHTS, out, RunSettings(minutes=args.minutes, resume=resume))
         model, exam = load_model("autoencoder", out), Exam(out, args.n)
-        found = measure_autoencoder(model, pixels)
+        psnr, lost, edges = measure_autoencoder(Bench(out, 1000), "train").values()
         config = dataclasses.replace(DENOISER.config, channels=model.config.latent_channels)
         denoiser = dataclasses.replace(DENOISER, config=config)
         data = denoiser.load_data(out)
@@ -75,9 +74,9 @@ def main() -> None:
             {
                 "trial": name,
                 "parameters": sum(p.numel() for p in model.parameters()),
-                "PSNR, dB": f"{found['psnr']:.2f}",
-                "without the least channel": f"-{found['least_channel']:.1f} dB",
-                "edges halfway": f"{found['halfway']:.2f}",
+                "PSNR, dB": f"{psnr['mean']['value']:.2f}",
+                "without the least channel": f"-{lost['value']:.1f} dB",
+                "edges halfway": f"{edges['value']:.2f}",
                 **exam.show(drawn),
             },
         )

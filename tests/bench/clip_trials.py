@@ -17,9 +17,9 @@ from minit2i.checkpoint import find, load_model, load_tokenizer
 from minit2i.clip import Matcher
 from minit2i.evaluate.clip import measure_swaps, measure_wording, retrieval
 from minit2i.train.clip import ClipRecipe
-from minit2i.train.recipe import run
+from minit2i.train.recipe import RunSettings, run
 from minit2i.utils import WEIGHTS
-from minit2i.world.batches import scene_pictures
+from minit2i.world.scenes import draw_scene
 
 SEEN = ("noto", "fluent", "twemoji", "noto-v1", "fluent-3d", "high-contrast")
 PLAIN = {"changes": (), "turn": 0.0, "jitter": 0.15}
@@ -51,7 +51,7 @@ def main() -> None:
         shutil.copy(find("tokenizer", args.weights), out)  # since weights are used with the one they know
         recipe = ClipRecipe(**{"styles": SEEN, **settings})
         resume = (out / "checkpoint.pt").is_file()
-        run("clip", recipe, args.weights, out, minutes=args.minutes, resume=resume)
+        run("clip", recipe, args.weights, out, RunSettings(minutes=args.minutes, resume=resume))
         append_row(table, {"trial": name, **grade(Matcher(load_model("clip", out), load_tokenizer(out)))})
     print(f"{machine()}. Trained for {args.minutes:g} minutes each.\n")
     print_table(read_rows(table))
@@ -59,18 +59,17 @@ def main() -> None:
 
 def grade(matcher: Matcher) -> dict:
     """Retrieval in the style left out and in those seen, swaps on training scenes, prompts to look at."""
-    pixels, shown = scene_pictures("train", 1200, 64, seed=SEED)
-    hats = [i for i, scene in enumerate(shown) if scene.headwear != "none"][:1000]
-    swaps = measure_swaps(matcher, pixels[hats], [shown[i] for i in hats])
+    scenes = [draw_scene(SEED, i, "train") for i in range(1200)]
+    swaps = measure_swaps(matcher, [scene for scene in scenes if scene.headwear != "none"][:1000])
     left_out, seen = retrieval(matcher, "fxemoji"), [retrieval(matcher, style) for style in SEEN]
-    wording = measure_wording(matcher, "look")
+    prompts, attributes, *_ = measure_wording(matcher, "look").values()
     return {
-        "style left out, R@1": f"{left_out['r_at_1']:.1%}",
-        "R@10": f"{left_out['r_at_10']:.1%}",
-        "styles seen, R@1": f"{sum(s['r_at_1'] for s in seen) / len(seen):.1%}",
-        **{name.replace("_", " "): f"{entry['value']:.1%}" for name, entry in swaps.items()},
-        "prompts": f"{wording['wording_prompts']['value']:.1%}",
-        "attributes": f"{wording['wording_attributes']['value']:.1%}",
+        "style left out, R@1": f"{left_out['first']['value']:.1%}",
+        "R@10": f"{left_out['among the first ten']['value']:.1%}",
+        "styles seen, R@1": f"{sum(found['first']['value'] for found in seen) / len(seen):.1%}",
+        **{name: f"{entry['value']:.1%}" for name, entry in swaps.items()},
+        "prompts": f"{prompts['value']:.1%}",
+        "attributes": f"{attributes['value']:.1%}",
     }
 
 

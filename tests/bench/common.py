@@ -7,17 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from minit2i.evaluate.fit import fidelity
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from minit2i import viz
 from minit2i.checkpoint import load_model, load_tokenizer
+from minit2i.evaluate.fidelity import fidelity
 from minit2i.evaluate.judge import features, verdicts
 from minit2i.evaluate.metrics import frechet_distance, wilson_interval
 from minit2i.images import to_float, to_pil
 from minit2i.text2image import TextToImage
-from minit2i.train import run
+from minit2i.train.recipe import surroundings
+from minit2i.utils import progress
 from minit2i.world.batches import scene_pictures
 from minit2i.world.captions import full_caption
 
@@ -49,7 +49,7 @@ def sgemm(n: int = 1024) -> float:
 
 def machine() -> str:
     """The machine, in one line that stands beside every table."""
-    return f"{run.machine()}, torch {torch.__version__}, measured sgemm {sgemm():.0f} GFLOP/s"
+    return f"{surroundings()['machine']}, torch {torch.__version__}, measured sgemm {sgemm():.0f} GFLOP/s"
 
 
 # ---- Tables ----
@@ -106,6 +106,7 @@ class Exam:
         pictures, self.scenes = scene_pictures(split, n + 2000, 64, seed=SEED)
         self.pictures = to_float(pictures)
         self.captions = [full_caption(scene) for scene in self.scenes]
+        self.layouts = torch.tensor([s.layout_vector() for s in self.scenes], dtype=torch.float32)
         self.real = features(self.judge, self.pictures[n:])
 
     def t2i(self, model: nn.Module) -> TextToImage:
@@ -113,23 +114,35 @@ class Exam:
         autoencoder = self.autoencoder if model.config.channels > 3 else None
         return TextToImage(self.clip, self.tokenizer, model, autoencoder=autoencoder)
 
-    def draw(self, draw: Callable[[list[str], int], Tensor], sheet: Path) -> dict:
-        """Let draw(captions, seed) draw the n pictures, 64 at a time; saves the first 24, grades all."""
-        starts = tqdm(range(0, self.n, 64), desc="drawing", leave=False)
-        pictures = torch.cat([draw(self.captions[i : min(i + 64, self.n)], i) for i in starts])
-        sheet.parent.mkdir(parents=True, exist_ok=True)
-        viz.grid(to_pil(pictures[:24]), columns=6, captions=self.captions[:24]).save(sheet)
+    def draw_ours(
+        self, model: nn.Module, captions: list[str], layout: Tensor, seed: int, **settings
+    ) -> Tensor:
+        """Small pictures (B, 3, 64, 64) by a denoiser of ours, with these layouts if it takes any."""
+        given = {"layout": layout} if model.config.layout else {}
+        return self.t2i(model).draw(captions, seed=seed, **given, **settings)
+
+    def draw(self, draw: Callable[[list[str], Tensor, int], Tensor], preview: Path) -> dict:
+        """Let draw(captions, layouts, seed) draw the n pictures, 64 at a time, where it can with each scene's
+        own layout; saves the first 24, grades all."""
+        parts = [slice(i, min(i + 64, self.n)) for i in range(0, self.n, 64)]
+        drawn = [
+            draw(self.captions[part], self.layouts[part], part.start).cpu()
+            for part in progress(parts, "drawing")
+        ]
+        pictures = torch.cat(drawn)
+        preview.parent.mkdir(parents=True, exist_ok=True)
+        viz.grid(to_pil(pictures[:24]), columns=6, captions=self.captions[:24]).save(preview)
         return self.grade(pictures)
 
     def grade(self, pictures: Tensor) -> dict:
         """The judge's verdict on n pictures: the share with all right, and the Fréchet distance to scenes.
-        And how near the nearest real scenes are to the first 100, in the median."""
+        And how near they are to the true pictures of their scenes, in the median."""
         right = verdicts(self.judge, pictures, self.scenes[: self.n])["joint"]
         return {
             "joint": right.float().mean().item(),
             "n": self.n,
             "frechet": frechet_distance(features(self.judge, pictures), self.real),
-            "fit": fidelity(pictures[:100], self.scenes[: min(100, self.n)]).median().item(),
+            "fidelity": fidelity(pictures, self.scenes[: self.n]).median().item(),
         }
 
     def show(self, grades: dict) -> dict:
@@ -137,10 +150,12 @@ class Exam:
         return {
             "all right": percent(float(grades["joint"]), int(grades["n"])),
             "Fréchet": f"{float(grades['frechet']):.2f}",
-            "fit": f"{float(grades['fit']):.1f} dB",
+            "fidelity": f"{float(grades['fidelity']):.1f} dB",
         }
 
     def show_real(self) -> str:
         """What real pictures of the same scenes get: no denoiser can honestly do better."""
-        cells = self.show(self.grade(self.pictures[: self.n]))
-        return "Real pictures: " + ", ".join(f"{name} {cell}" for name, cell in cells.items())
+        cells = self.show(self.grade(self.pictures[: self.n]))  # fidelity is infinite: they are the true ones
+        return "Real pictures: " + ", ".join(
+            f"{name} {cell}" for name, cell in cells.items() if name != "fidelity"
+        )

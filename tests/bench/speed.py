@@ -55,7 +55,7 @@ def cold_generate(folder: str, times: int = 3) -> tuple[float, float]:
         command = (
             sys.executable,
             "-m",
-            "minit2i.cli",
+            "minit2i",
             "--weights",
             folder,
             "generate",

@@ -35,8 +35,9 @@ the average of the weights; minutes of training; the shape of the learning rate 
 flat, down to zero over the last half); 25 steps of DDIM with guidance 2; prompts and judge. Each its own: the
 network, with about as many parameters in pixels as ours, and in latents as ours; the learning rate, the best
 of three by its loss; what it predicts (theirs eps with DDPMScheduler's defaults, the linear schedule and no
-weights; ours as in training/denoiser.py); the random numbers. Ours in latents is told the layout, which is
-part of the recipe. The minutes of the autoencoder count for those that need it."""
+weights; ours as in train/denoiser.py); the random numbers. Ours in latents is given the
+layout, which is part of the recipe; the others draw where they like, so that fidelity is not theirs to reach.
+The minutes of the autoencoder count for those that need it."""
 
 
 # ---- Theirs ----
@@ -134,12 +135,12 @@ class Runner:
             losses.append(step[1])
         return losses
 
-    def draw(self, exam: Exam, captions: list[str], seed: int) -> Tensor:
+    def draw(self, exam: Exam, captions: list[str], layout: Tensor, seed: int) -> Tensor:
         """Small pictures (B, 3, 64, 64)."""
         model = self.training.average
         if not isinstance(self.recipe, TheirRecipe):
-            settings = {"steps": STEPS, "guidance_scale": GUIDANCE, "sampler": "ddim", "seed": seed}
-            return exam.t2i(model).draw(captions, **settings)
+            settings = {"steps": STEPS, "guidance_scale": GUIDANCE, "sampler": "ddim"}
+            return exam.draw_ours(model, captions, layout, seed, **settings)
         encode = lambda texts: self.data.clip.text(self.data.tokenizer(texts))  # noqa: E731
         x_0 = their_samples(model, self.recipe, encode, captions, seed)
         if self.data.autoencoder is None:
@@ -226,8 +227,8 @@ def main() -> None:
             asked = {"who": runner.name, "minutes": f"{until:g}"}
             if any(asked.items() <= row.items() for row in read_rows(results)):
                 continue
-            sheet = out / f"{runner.name.replace(', ', '-')}-{until:g}.png"
-            grades = exam.draw(lambda captions, seed, runner=runner: runner.draw(exam, captions, seed), sheet)
+            preview = out / f"{runner.name.replace(', ', '-')}-{until:g}.png"
+            grades = exam.draw(lambda *asked, runner=runner: runner.draw(exam, *asked), preview)
             training = runner.training
             row = {
                 **asked,

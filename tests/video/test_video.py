@@ -438,6 +438,7 @@ def test_what_is_measured_of_every_way_to_make_a_video(animator, monkeypatch):
     assert len(report) == 7 and seeds == [2000, 2000, 2000]
     real, decoded, video, warped, repeated, *fewer = report.values()
     motion, worn, frames, flicker, crisp = video
+    assert crisp not in real and crisp in decoded
     assert real[motion]["value"] == video[motion]["value"] == warped[motion]["value"] == 1
     assert repeated[motion]["value"] < 1 and repeated[flicker]["value"] == 0 < video[flicker]["value"]
     assert real[worn]["value"] >= 0.75 and real[frames]["value"] > 90 and decoded[frames]["value"] > 90
